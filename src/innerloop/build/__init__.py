@@ -1,0 +1,1 @@
+"""Images: content tags, builders, and where the results go."""

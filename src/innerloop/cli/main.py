@@ -1,0 +1,112 @@
+"""The command ``loop``: finds the command's module, runs it, maps the result to an exit code.
+
+Exit codes: 0 done, 1 the user's to mend, 2 usage, 3 our bug (with a crash file), 130 interrupted.
+Command modules are imported only when they are called, so help and completion stay fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from innerloop import __version__
+from innerloop.errors import LoopError
+
+COMMANDS = {
+    "build": "build the images that changed",
+    "cluster": "a throw-away local Kubernetes: up, down, status, load",
+    "config": "show the configuration as it is understood, and where values come from",
+    "deploy": "render, build, apply and wait until ready",
+    "dev": "develop: deploy, then sync, restart, forward and follow logs until ^C",
+    "enter": "open a terminal in a service's container",
+    "exec": "run a command in a service's container",
+    "forward": "forward a service's ports to this machine",
+    "logs": "follow the logs of the project's services",
+    "purge": "remove everything that the project deployed",
+    "render": "print the low-level manifests",
+    "restart": "restart a service's process",
+    "run": "run a command of the project",
+    "status": "what is deployed, ready, forwarded, synced, and by whom",
+    "use": "choose the context or namespace of this project",
+}
+"""Name to help line. The module ``innerloop.cli.NAME`` has the click command ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands' modules are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"innerloop.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="loop")
+def root() -> None:
+    """From source to running on Kubernetes, in step with every save."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns its exit code. The one place where errors become text."""
+    try:
+        result = root.main(arguments, prog_name="loop", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except LoopError as error:
+        show_error(error)
+        return 1
+    except BrokenPipeError:
+        # the reader of our output (head, less) went away: no error, as for any Unix filter
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from innerloop.cli.crash import report_crash
+
+        report_crash(error, arguments)
+        return 3
+    return result if isinstance(result, int) else 0
+
+
+def show_error(error: LoopError) -> None:
+    """Write an error to stderr: what and where, why, what to do."""
+    lines = [click.style("error: ", fg="red", bold=True) + str(error)]
+    if error.detail:
+        lines += [f"  {line}" for line in error.detail.splitlines()]
+    if error.hint:
+        lines += [click.style("hint: ", fg="cyan") + error.hint]
+    click.echo("\n".join(lines), err=True)

@@ -1,0 +1,1 @@
+"""loop.yaml and .env to the model."""

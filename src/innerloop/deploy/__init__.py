@@ -1,0 +1,1 @@
+"""Apply, inventory, prune, readiness, purge."""

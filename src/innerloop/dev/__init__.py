@@ -1,0 +1,1 @@
+"""Watch, sync, restart, forward, logs, terminal."""

@@ -1,0 +1,1 @@
+"""The session: a graph of steps with content-addressed inputs."""

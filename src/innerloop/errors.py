@@ -1,0 +1,50 @@
+"""The errors that a user can mend.
+
+Whoever raises one says what is wrong, where (``loop.yaml:12:5``), why, and what to do. The command line turns
+them into text and exit code 1; every other exception is our bug (exit code 3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Location(NamedTuple):
+    """A place in a file; line and column count from 1, 0 means the whole file."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        parts = [self.file]
+        if self.line:
+            parts.append(str(self.line))
+            if self.column:
+                parts.append(str(self.column))
+        return ":".join(parts)
+
+
+class LoopError(Exception):
+    """Something that the user can mend.
+
+    ``message`` says what is wrong in one line, ``detail`` why (may have several lines: a tool's output, a log's
+    tail), ``hint`` what to do about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: Location | None = None,
+        detail: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.detail = detail
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message

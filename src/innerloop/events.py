@@ -1,0 +1,132 @@
+"""Everything that a user can see, as data.
+
+Features report by calling an ``Emit``; terminal, ``-o json`` and log files subscribe. Nothing below the user
+interface prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Base of all events; in JSON the field ``event`` tells which one it is."""
+
+
+class StepStarted(Event, frozen=True, kw_only=True, tag="step-started"):
+    """Work began. ``step`` identifies it within the session, e.g. ``build/web`` or ``ready/Deployment/web``."""
+
+    step: str
+    title: str
+    """For people: ``build web``."""
+
+
+class StepProgress(Event, frozen=True, kw_only=True, tag="step-progress"):
+    """What the step is doing or waiting for, and why; replaces the step's former progress."""
+
+    step: str
+    message: str
+
+
+class StepOutput(Event, frozen=True, kw_only=True, tag="step-output"):
+    """A line of a program that the step runs (a build, a hook)."""
+
+    step: str
+    text: str
+
+
+class StepDone(Event, frozen=True, kw_only=True, tag="step-done"):
+    step: str
+    title: str
+    seconds: float
+    summary: str = ""
+    """What came of it: ``unchanged``, ``5 objects, 1 changed``."""
+
+
+class StepFailed(Event, frozen=True, kw_only=True, tag="step-failed"):
+    step: str
+    title: str
+    seconds: float
+    message: str
+    detail: str = ""
+    hint: str = ""
+
+
+class LogLine(Event, frozen=True, kw_only=True, tag="log"):
+    """A line that a container wrote."""
+
+    service: str
+    pod: str
+    container: str
+    text: str
+    time: str = ""
+    """RFC 3339, by the node's clock; empty when the line did not come with one."""
+
+
+class Forwarding(Event, frozen=True, kw_only=True, tag="forward"):
+    """State of one forwarded port; ``local`` is bound on ``address`` for as long as the session lives."""
+
+    service: str
+    address: str
+    local: int
+    remote: int
+    state: Literal["up", "waiting", "failed"]
+    pod: str = ""
+    message: str = ""
+
+
+class Synced(Event, frozen=True, kw_only=True, tag="sync"):
+    """One batch arrived in one container."""
+
+    service: str
+    pod: str
+    container: str
+    files: int
+    deleted: int
+    bytes: int
+    seconds: float
+    """From the save (or the start of the comparison) to the acknowledgement."""
+    initial: bool = False
+    action: str = ""
+    """What followed: ``restarted``, empty for nothing."""
+    paths: tuple[str, ...] = ()
+    """The first few changed paths, relative to the sync root."""
+
+
+class ProcessState(Event, frozen=True, kw_only=True, tag="process"):
+    """The developed process in a container started, ended or was restarted."""
+
+    service: str
+    pod: str
+    container: str
+    state: Literal["running", "exited", "restarting"]
+    message: str = ""
+
+
+class Notice(Event, frozen=True, kw_only=True, tag="notice"):
+    level: Literal["info", "warning", "error"]
+    message: str
+    detail: str = ""
+    hint: str = ""
+
+
+class SessionReady(Event, frozen=True, kw_only=True, tag="ready"):
+    """All deployed, ready and in sync: from here on a save is live."""
+
+    project: str
+    context: str
+    namespace: str
+    seconds: float
+    urls: tuple[str, ...] = ()
+
+
+class SessionEnded(Event, frozen=True, kw_only=True, tag="ended"):
+    project: str
+    reason: str
+
+
+Emit = Callable[[Event], None]
+"""How features report: synchronous, never blocks, never raises."""

@@ -1,0 +1,199 @@
+"""The model: what a project is, whatever file it was read from.
+
+Every layer below the configuration speaks these frozen structs and none of them knows a file format. Paths are
+absolute unless said otherwise, variables are already put in, profiles already merged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from innerloop.errors import Location
+
+HOOK_STEPS = ("render", "build", "deploy", "dev", "purge", "promote")
+HOOK_POINTS = (
+    *(f"{when}-{step}" for step in HOOK_STEPS for when in ("before", "after")),
+    "ready",
+    "failed",
+)
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the model's structs."""
+
+
+class Origin(Model, frozen=True, kw_only=True):
+    """Where a variable's value came from."""
+
+    kind: Literal["default", "file", "process", "set", "built-in"]
+    where: Location | None = None
+
+
+class Variable(Model, frozen=True, kw_only=True):
+    name: str
+    value: str
+    origin: Origin
+    overridden: tuple[tuple[Origin, str], ...] = ()
+    """Weaker origins with the values they had, strongest first."""
+
+
+class Image(Model, frozen=True, kw_only=True):
+    """An image that the project builds."""
+
+    name: str
+    repository: str
+    """The repository that manifests use for it, without tag or digest; the name unless told otherwise."""
+    context: Path
+    dockerfile: Path
+    target: str | None = None
+    args: dict[str, str] = {}
+    secrets: dict[str, Path] = {}
+    """BuildKit secrets: id to file."""
+    platform: str | None = None
+    builder: str | None = None
+    """``docker``, ``buildah``, or the name of a plugin's; None: whichever is there."""
+    command: str | None = None
+    """Custom build, run by the user's shell in ``context``; it sees ``LOOP_IMAGE`` and must produce that."""
+
+
+class HelmSource(Model, frozen=True, kw_only=True):
+    """``helm template`` of a chart."""
+
+    chart: str
+    """A folder (absolute), an ``oci://`` reference, or a chart's name in ``repo``."""
+    repo: str | None = None
+    version: str | None = None
+    release: str
+    """Release name; the project's name unless told otherwise."""
+    values: tuple[Path, ...] = ()
+    """Value files, later ones win; ``${NAME}`` in them is replaced, in memory only."""
+    set: dict[str, object] = {}
+    """Single values by dotted path, strongest; types are kept."""
+    namespace: str | None = None
+
+
+class KustomizeSource(Model, frozen=True, kw_only=True):
+    """``kustomize build`` of a folder."""
+
+    path: Path
+    substitute: tuple[str, ...] = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+    """Globs below ``path`` of the files in which ``${NAME}`` is replaced, in a temporary copy."""
+
+
+class FilesSource(Model, frozen=True, kw_only=True):
+    """Plain manifests by glob."""
+
+    pattern: str
+    """An absolute glob; matches are read in sorted order."""
+    substitute: bool = True
+    """Replace ``${NAME}`` of declared variables."""
+
+
+ManifestSource = HelmSource | KustomizeSource | FilesSource
+
+
+class SyncPath(Model, frozen=True, kw_only=True):
+    """A folder (or file) kept the same in a container."""
+
+    local: Path
+    remote: str
+    """Absolute POSIX path in the container."""
+    exclude: tuple[str, ...] = ()
+    """Patterns in the grammar of .gitignore, beside the ignore files that count anyway."""
+
+
+class PortForward(Model, frozen=True, kw_only=True):
+    local: int
+    remote: int
+    address: str = "127.0.0.1"
+
+
+class DevTarget(Model, frozen=True, kw_only=True):
+    """Containers that are developed: those that run an image, or those that a selector finds."""
+
+    name: str
+    image: str | None = None
+    """Name in ``Project.images``."""
+    selector: dict[str, str] = {}
+    """Pod labels, where ``image`` is None."""
+    container: str | None = None
+    """Container name, where the pod has several that fit."""
+    sync: tuple[SyncPath, ...] = ()
+    command: tuple[str, ...] = ()
+    """What the container runs while it is developed; empty: what it would run anyway."""
+    working_dir: str | None = None
+    env: dict[str, str] = {}
+    restart: tuple[str, ...] = ()
+    """Globs, relative to the sync's local folder: a synced file that matches restarts the process."""
+    ports: tuple[PortForward, ...] = ()
+    open: str | None = None
+
+
+class ProjectReference(Model, frozen=True, kw_only=True):
+    """Another project with a file of its own."""
+
+    path: Path | None = None
+    git: str | None = None
+    ref: str | None = None
+    folder: str = ""
+    """Below the path or the clone."""
+    profiles: tuple[str, ...] = ()
+    variables: dict[str, str] = {}
+
+
+class Dependency(Model, frozen=True, kw_only=True):
+    """What has to be ready before the project: someone else's manifests, or another project."""
+
+    name: str
+    source: ManifestSource | ProjectReference
+    namespace: str | None = None
+
+
+class Command(Model, frozen=True, kw_only=True):
+    """``loop run NAME``: run by the user's shell in the project's folder."""
+
+    name: str
+    run: str
+    description: str = ""
+
+
+class Environment(Model, frozen=True, kw_only=True):
+    name: str
+    variables: Path | None = None
+    namespace: str | None = None
+
+
+class GitOps(Model, frozen=True, kw_only=True):
+    repository: str
+
+
+class Project(Model, frozen=True, kw_only=True):
+    name: str
+    file: Path
+    folder: Path
+    variables: dict[str, Variable] = {}
+    images: dict[str, Image] = {}
+    manifests: tuple[ManifestSource, ...] = ()
+    dev: dict[str, DevTarget] = {}
+    dependencies: dict[str, Dependency] = {}
+    hooks: dict[str, tuple[str, ...]] = {}
+    """Hook point to shell commands, run in order."""
+    commands: dict[str, Command] = {}
+    plugins: tuple[Path, ...] = ()
+    environments: dict[str, Environment] = {}
+    gitops: GitOps | None = None
+    profiles: tuple[str, ...] = ()
+    """Active ones, in the order of application."""
+    files: tuple[Path, ...] = ()
+    """Every file that the configuration was read from: when one changes, so may the model."""
+    locations: dict[str, Location] = {}
+    """Dotted path in the file (``images.web.context``) to the place where it stands."""
+
+    def where(self, path: str) -> Location:
+        """The place of a dotted path, or of its nearest ancestor that has one."""
+        while path and path not in self.locations:
+            path = path.rpartition(".")[0]
+        return self.locations.get(path, Location(str(self.file)))

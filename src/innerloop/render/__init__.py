@@ -1,0 +1,1 @@
+"""High-level templates to one stream of low-level manifests."""

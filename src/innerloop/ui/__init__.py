@@ -1,0 +1,1 @@
+"""What people see: subscribers to events, nothing else."""

@@ -1,0 +1,25 @@
+"""Waiting for a condition with a deadline, instead of sleeping for luck."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(
+    predicate: Callable[[], T | Awaitable[T]], *, timeout: float = 30.0, every: float = 0.02, what: str = ""
+) -> T:
+    """The first true value of ``predicate`` (plain or async); fails with ``what`` after ``timeout`` seconds."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    while True:
+        result = predicate()
+        value: T = await result if inspect.isawaitable(result) else result
+        if value:
+            return value
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not so after {timeout:g} s: {what or predicate}")
+        await asyncio.sleep(every)
