@@ -6,10 +6,14 @@ interface prints.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
+
+from innerloop.errors import LoopError
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -130,3 +134,33 @@ class SessionEnded(Event, frozen=True, kw_only=True, tag="ended"):
 
 Emit = Callable[[Event], None]
 """How features report: synchronous, never blocks, never raises."""
+
+
+class Outcome:
+    """What a step reports at its end; the body of ``reported`` may set it."""
+
+    def __init__(self) -> None:
+        self.summary = ""
+
+
+@contextmanager
+def reported(emit: Emit, step: str, title: str) -> Iterator[Outcome]:
+    """Report the body as one step: started, then done with its duration, or failed with its cause."""
+    outcome = Outcome()
+    started = time.monotonic()
+    emit(StepStarted(step=step, title=title))
+    try:
+        yield outcome
+    except LoopError as error:
+        emit(
+            StepFailed(
+                step=step,
+                title=title,
+                seconds=time.monotonic() - started,
+                message=str(error),
+                detail=error.detail or "",
+                hint=error.hint or "",
+            )
+        )
+        raise
+    emit(StepDone(step=step, title=title, seconds=time.monotonic() - started, summary=outcome.summary))

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from innerloop.errors import LoopError
 
-GRACE_SECONDS = 3.0
-"""Between SIGTERM and SIGKILL when we are cancelled."""
+GRACE_SECONDS = 1.0
+"""Between SIGTERM and SIGKILL when we are cancelled: an interrupt ends within two seconds."""
 
 
 class Completed(NamedTuple):
