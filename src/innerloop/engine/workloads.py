@@ -1,0 +1,67 @@
+"""What of a project runs as pods, and how its pods are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from innerloop.manifest import Manifest, ObjectKey
+
+TARGET_ANNOTATION = "innerloop.dev/target"
+
+
+class Workload(NamedTuple):
+    """An object that makes pods."""
+
+    key: ObjectKey
+    selector: str
+    """Label selector of its pods, as the API takes it."""
+    targets: tuple[str, ...]
+    """Dev targets that have a container in it."""
+
+    @property
+    def service(self) -> str:
+        """What people call it."""
+        return self.key.name
+
+
+def workloads(manifests: Iterable[Manifest]) -> list[Workload]:
+    """The workloads among manifests whose pods can be selected, in their order."""
+    found = []
+    for manifest in manifests:
+        template = manifest.pod_template
+        selector = _pod_selector(manifest) if template is not None else ""
+        if template is not None and selector:
+            found.append(Workload(manifest.key, selector, _targets(template)))
+    return found
+
+
+def format_selector(selector: Mapping[str, Any]) -> str:
+    """A LabelSelector object in the API's string form; empty when it selects everything or nothing."""
+    parts = [f"{name}={value}" for name, value in sorted((selector.get("matchLabels") or {}).items())]
+    for expression in selector.get("matchExpressions") or []:
+        key, values = expression["key"], ",".join(expression.get("values") or [])
+        forms = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        parts.append(forms[expression["operator"]])
+    return ",".join(parts)
+
+
+def _pod_selector(manifest: Manifest) -> str:
+    if manifest.kind == "Pod":
+        return ",".join(f"{name}={value}" for name, value in sorted(manifest.labels.items()))
+    if manifest.kind == "Job":
+        # set by the Job controller on every pod since Kubernetes 1.27
+        return f"batch.kubernetes.io/job-name={manifest.name}"
+    selector = manifest.object["spec"].get("selector")
+    return format_selector(selector) if isinstance(selector, dict) else ""
+
+
+def _targets(template: Mapping[str, Any]) -> tuple[str, ...]:
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    pairs = [pair.partition("=")[0] for pair in annotations.get(TARGET_ANNOTATION, "").split(",")]
+    return tuple(dict.fromkeys(name for name in pairs if name))
