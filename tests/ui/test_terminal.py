@@ -1,0 +1,94 @@
+"""What people read."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from innerloop import events
+from innerloop.events import Event
+from innerloop.ui.json_lines import JsonLines
+from innerloop.ui.terminal import Terminal, clean, duration, fit, size
+
+
+def told(*happened: Event, interactive: bool = False) -> str:
+    stream = io.StringIO()
+    terminal = Terminal(stream, interactive=interactive)
+    for event in happened:
+        terminal(event)
+    return stream.getvalue()
+
+
+def test_a_finished_step_is_one_line_with_its_duration() -> None:
+    done = events.StepDone(step="render", title="render vote", seconds=0.0712, summary="5 objects")
+    assert told(done) == "✓ render vote  5 objects  71 ms\n"
+
+
+def test_a_failed_step_tells_cause_detail_and_hint() -> None:
+    failed = events.StepFailed(
+        step="build/web", title="build web", seconds=2.0, message="pip failed", detail="no such package", hint="mend it"
+    )
+    assert told(failed) == "✗ build web  2.0 s\n  pip failed\n  no such package\n  hint: mend it\n"
+
+
+def test_without_a_terminal_a_cause_is_told_once() -> None:
+    waiting = events.StepProgress(step="ready/web", message="pulling the image")
+    assert told(waiting, waiting) == "  ready/web: pulling the image\n"
+
+
+def test_on_a_terminal_the_status_line_goes_away_with_its_step() -> None:
+    text = told(
+        events.StepStarted(step="apply", title="apply"),
+        events.StepDone(step="apply", title="apply", seconds=0.1),
+        interactive=True,
+    )
+    assert text.index("… apply") < text.index("\r\x1b[2K") < text.index("✓")
+
+
+def test_a_log_line_names_service_and_time() -> None:
+    line = events.LogLine(service="web", pod="web-1", container="web", text="GET /", time="2026-11-23T07:00:01.5Z")
+    assert told(line) == "07:00:01 web GET /\n"
+
+
+def test_a_synced_batch_names_its_paths() -> None:
+    batch = events.Synced(
+        service="web", pod="p", container="web", files=1, deleted=0, bytes=1200, seconds=0.004, paths=("main.py",)
+    )
+    assert told(batch) == "⇡ web: synced main.py  1.2 kB 4 ms\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mred\x1b[0m", "\x1b[31mred\x1b[0m"),
+        ("\x1b[2Jgone", "[2Jgone"),
+        ("a\rb\x07", "ab"),
+        ("\x1b]0;title\x07", "]0;title"),
+    ],
+)
+def test_a_container_cannot_move_the_cursor(text: str, expected: str) -> None:
+    assert clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0004, "0 ms"), (0.9996, "1.0 s"), (1.25, "1.2 s"), (125, "2 min 05 s")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (1000, "1.0 kB"), (2_000_000_000, "2.0 GB")])
+def test_sizes(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("text", "expected"), [("abc", "abc"), ("abcdef", "abc…"), ("漢字漢字", "漢…")])
+def test_a_line_is_cut_to_the_columns(text: str, expected: str) -> None:
+    assert fit(text, 4) == expected
+
+
+def test_json_lines_name_the_event() -> None:
+    stream = io.StringIO()
+    JsonLines(stream)(events.Notice(level="info", message="hello"))
+    assert stream.getvalue() == '{"event":"notice","level":"info","message":"hello","detail":"","hint":""}\n'
