@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from innerloop.errors import LoopError
+
 PROJECT_STATE = ".loop"
 """Folder beside ``loop.yaml`` with the chosen context, locks and sockets; carries its own ``.gitignore``."""
 
@@ -17,6 +19,21 @@ def cache_dir() -> Path:
 def state_dir() -> Path:
     """What outlives a session: clusters, logs of builds, crash files."""
     return _base("XDG_STATE_HOME", ".local/state") / "innerloop"
+
+
+def runtime_dir() -> Path:
+    """Sockets, whose paths have to be short: ``$XDG_RUNTIME_DIR``, else a private folder in /tmp.
+
+    Raises LoopError when that folder belongs to someone else: a socket in it could not be trusted.
+    """
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    if given.startswith("/"):
+        return Path(given) / "innerloop"
+    folder = Path("/tmp") / f"innerloop-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise LoopError(f"{folder} belongs to someone else", hint="set XDG_RUNTIME_DIR to a private folder")
+    return folder
 
 
 def project_state(folder: Path) -> Path:
