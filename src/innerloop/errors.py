@@ -45,6 +45,8 @@ class LoopError(Exception):
         self.where = where
         self.detail = detail
         self.hint = hint
+        self.told = False
+        """Whether an event has told it already, so that it is not told twice."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message

@@ -152,6 +152,7 @@ def reported(emit: Emit, step: str, title: str) -> Iterator[Outcome]:
     try:
         yield outcome
     except LoopError as error:
+        error.told = True
         emit(
             StepFailed(
                 step=step,

@@ -88,7 +88,8 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except LoopError as error:
-        show_error(error)
+        if not error.told:
+            show_error(error)
         return 1
     except BrokenPipeError:
         # the reader of our output (head, less) went away: no error, as for any Unix filter
