@@ -153,19 +153,18 @@ class Client:
         path: str,
         query: Query | None = None,
         protocols: Sequence[str] = (),
-        *,
-        heartbeat: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """A WebSocket in the first of ``protocols`` that the server speaks (see ``.protocol``).
 
-        Opening is retried as any GET. While it is open, use ``transport.translated`` around what the HTTP library
-        may raise. Raises as ``request_json``.
+        Opening is retried as any GET. Pings and pongs come as messages: who answers them, and what their absence
+        means, is ``kube.websockets``' subject. While it is open, use ``transport.translated`` around what the HTTP
+        library may raise. Raises as ``request_json``.
         """
 
         async def once(authorization: Authorization) -> aiohttp.ClientWebSocketResponse:
             options = self._options(authorization, {})
             opened: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
-                self._url(path, query), protocols=protocols, heartbeat=heartbeat, max_msg_size=0, **options
+                self._url(path, query), protocols=protocols, autoping=False, max_msg_size=0, **options
             )
             return opened
 
