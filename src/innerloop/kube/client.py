@@ -114,8 +114,12 @@ class Client:
         async def once(authorization: Authorization) -> bytes:
             async with self._slots:
                 options = self._options(authorization, headers)
-                async with self._session.request(method, self._url(path, query), data=body, **options) as response:
+                response = await self._session.request(method, self._url(path, query), data=body, **options)
+                try:
                     return await response.read()
+                except BaseException:
+                    transport.abort(response)
+                    raise
 
         repeat = method in ("GET", "HEAD", "PUT", "DELETE") if repeatable is None else repeatable
         return await self._attempted(once, repeatable=repeat, timeout=timeout)
@@ -142,10 +146,10 @@ class Client:
 
         response = await self._attempted(once, repeatable=True, timeout=REQUEST_SECONDS)
         try:
-            chunks = transport.chunks(self.access, response)
-            yield Stream(response.status, response.headers.get("Content-Type", ""), chunks)
+            async with contextlib.aclosing(transport.chunks(self.access, response)) as chunks:
+                yield Stream(response.status, response.headers.get("Content-Type", ""), chunks)
         finally:
-            response.close()
+            transport.abort(response)
 
     @contextlib.asynccontextmanager
     async def open_websocket(

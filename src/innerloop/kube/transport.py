@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import aiohttp
@@ -45,13 +45,22 @@ async def check(access: Access, response: aiohttp.ClientResponse) -> None:
     try:
         payload = await response.read()
     except BaseException:
-        response.close()
+        abort(response)
         raise
     error = api_error(response.status, payload, retry_after=response.headers.get("Retry-After"))
     if isinstance(error, Unauthorized):
         # the server's own word is just "Unauthorized"
         error.message = f"{_server(access)} does not accept the credentials{_of_user(access)}"
     raise error
+
+
+def abort(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of a response that was not read to its end: TLS would say goodbye in the background,
+    for longer than the event loop may live."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 def decoded(access: Access, payload: bytes) -> Any:
@@ -68,7 +77,7 @@ def decoded(access: Access, payload: bytes) -> Any:
         ) from error
 
 
-async def chunks(access: Access, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def chunks(access: Access, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     """The body as it arrives. Raises ConnectionFailed when it breaks off."""
     with translated(access):
         async for chunk in response.content.iter_any():
