@@ -1,0 +1,189 @@
+"""Who develops which service: one Lease per service, so that two sessions do not fight over a container.
+
+A Lease (coordination.k8s.io/v1) is renewed while its session lives, deleted at its end, and taken over when it
+expired or when its holder was a process of this machine that is gone (``kill -9``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import hashlib
+import os
+import re
+import socket
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from innerloop.engine.failures import single_failure
+from innerloop.errors import LoopError
+from innerloop.events import Emit, Notice
+from innerloop.kube import objects
+from innerloop.kube.client import Client
+from innerloop.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from innerloop.manifest import ObjectKey
+
+LEASE_SECONDS = 30
+RENEW_SECONDS = 10.0
+RELEASE_SECONDS = 1.0
+"""An interrupt ends within two seconds: a lease that can't be deleted in this time is left to expire."""
+
+PREFIX = "innerloop.dev/"
+
+
+@contextlib.asynccontextmanager
+async def claimed(
+    client: Client, *, namespace: str, project: str, services: Iterable[str], folder: Path, emit: Emit
+) -> AsyncIterator[None]:
+    """Hold the claim on each service while the body runs.
+
+    Raises LoopError that tells who develops a service, and where, when another session does. Without the right to
+    write Leases a Notice tells that sessions can't see one another, and the body runs.
+    """
+    held: list[dict[str, Any]] = []
+    try:
+        for service in services:
+            lease = await _acquire(client, _lease(namespace, project, service, folder))
+            held.append(lease)
+    except Forbidden as error:
+        emit(Notice(level="warning", message="sessions can't see one another here", detail=str(error)))
+    try:
+        async with asyncio.TaskGroup() as group:
+            renewals = [group.create_task(_renew(client, lease, emit), name="renew claim") for lease in held]
+            yield
+            for renewal in renewals:
+                renewal.cancel()
+    except BaseExceptionGroup as failures:
+        raise single_failure(failures) from None
+    finally:
+        await _release(client, held)
+
+
+def holder_of(lease: dict[str, Any]) -> str:
+    """Who holds a lease, for people: ``ann@laptop in /src/vote (process 4711)``."""
+    notes = lease["metadata"].get("annotations") or {}
+    who, where, pid = (notes.get(PREFIX + name, "?") for name in ("holder", "folder", "pid"))
+    return f"{who} in {where} (process {pid})"
+
+
+def is_free(lease: dict[str, Any], now: datetime) -> bool:
+    """Whether a lease may be taken over: it expired, or its holder was a process here that is gone."""
+    spec = lease.get("spec") or {}
+    renewed = spec.get("renewTime")
+    if not spec.get("holderIdentity") or not renewed:
+        return True
+    if now - datetime.fromisoformat(renewed) > timedelta(seconds=spec.get("leaseDurationSeconds") or LEASE_SECONDS):
+        return True
+    notes = lease["metadata"].get("annotations") or {}
+    if not notes.get(PREFIX + "boot") or notes[PREFIX + "boot"] != _boot_id():
+        return False
+    return not _is_running(notes.get(PREFIX + "pid", ""), notes.get(PREFIX + "process-start", ""))
+
+
+def lease_name(project: str, service: str) -> str:
+    """An object name made of both; a hash keeps apart what the rules for names make equal."""
+    plain = f"innerloop-dev-{project}-{service}"
+    safe = re.sub(r"[^a-z0-9.-]+", "-", plain.lower()).strip("-.")
+    return safe if safe == plain else f"{safe}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+
+
+def _lease(namespace: str, project: str, service: str, folder: Path) -> dict[str, Any]:
+    holder = f"{getpass.getuser()}@{socket.gethostname()}"
+    notes = {
+        "holder": holder,
+        "folder": str(folder),
+        "pid": str(os.getpid()),
+        "process-start": _process_start(os.getpid()),
+        "boot": _boot_id(),
+    }
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": lease_name(project, service),
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "innerloop", PREFIX + "project": project},
+            "annotations": {PREFIX + "service": service} | {PREFIX + name: value for name, value in notes.items()},
+        },
+        "spec": {
+            "holderIdentity": f"{holder}:{os.getpid()}",
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "acquireTime": _micro_time(),
+            "renewTime": _micro_time(),
+        },
+    }
+
+
+async def _acquire(client: Client, lease: dict[str, Any]) -> dict[str, Any]:
+    key = _key(lease)
+    while True:
+        with contextlib.suppress(Conflict):
+            return await objects.create(client, lease)
+        try:
+            there = await objects.get(client, key)
+        except NotFound:
+            continue
+        if not is_free(there, datetime.now(UTC)):
+            service = lease["metadata"]["annotations"][PREFIX + "service"]
+            raise LoopError(
+                f"{service} is being developed by {holder_of(there)}",
+                detail=f"since {there['spec'].get('acquireTime')}, in namespace {key.namespace}",
+                hint="end that session, choose another namespace, or develop other services: loop dev SERVICE",
+            )
+        # only the very lease that was looked at: another session may take it over at the same moment
+        with contextlib.suppress(NotFound, Conflict):
+            await objects.delete(client, key, uid=there["metadata"]["uid"])
+
+
+async def _renew(client: Client, lease: dict[str, Any], emit: Emit) -> None:
+    key, uid = _key(lease), lease["metadata"]["uid"]
+    told = False
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        change = {"metadata": {"uid": uid}, "spec": {"renewTime": _micro_time()}}
+        try:
+            await objects.patch(client, key, change)
+            told = False
+        except KubeError as error:
+            # the session goes on without it: the API may be away for a while, or the namespace gone
+            if not told:
+                emit(Notice(level="warning", message=f"cannot renew the claim {key.name}", detail=str(error)))
+            told = True
+
+
+async def _release(client: Client, held: list[dict[str, Any]]) -> None:
+    with contextlib.suppress(KubeError, TimeoutError):
+        async with asyncio.timeout(RELEASE_SECONDS):
+            for lease in held:
+                with contextlib.suppress(NotFound, Conflict):
+                    await objects.delete(client, _key(lease), uid=lease["metadata"]["uid"])
+
+
+def _key(lease: dict[str, Any]) -> ObjectKey:
+    metadata = lease["metadata"]
+    return ObjectKey(lease["apiVersion"], lease["kind"], metadata["namespace"], metadata["name"])
+
+
+def _micro_time() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _boot_id() -> str:
+    """Tells this machine since its last start from every other; empty where the kernel doesn't say."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _process_start(pid: int) -> str:
+    """Start of a process in clock ticks since boot (proc(5), field 22): a process id alone may be used again."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return ""
+
+
+def _is_running(pid: str, start: str) -> bool:
+    return bool(pid.isdigit() and start) and _process_start(int(pid)) == start
