@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def until(
-    predicate: Callable[[], T | Awaitable[T]], *, timeout: float = 30.0, every: float = 0.02, what: str = ""
+    predicate: Callable[[], Awaitable[T]] | Callable[[], T], *, timeout: float = 30.0, every: float = 0.02, what: str = ""
 ) -> T:
     """The first true value of ``predicate`` (plain or async); fails with ``what`` after ``timeout`` seconds."""
     deadline = asyncio.get_running_loop().time() + timeout
