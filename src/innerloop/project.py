@@ -188,7 +188,13 @@ class Project(Model, frozen=True, kw_only=True):
     profiles: tuple[str, ...] = ()
     """Active ones, in the order of application."""
     files: tuple[Path, ...] = ()
-    """Every file that the configuration was read from: when one changes, so may the model."""
+    """Every file that the configuration was read from, or would be if it came (``.env``): when one changes, so may
+    the model."""
+    context: str = ""
+    """Name of the kubeconfig's context that the project is for; empty where there is none."""
+    namespace: str = "default"
+    environment: str | None = None
+    """The environment it was loaded for, None on a laptop."""
     locations: dict[str, Location] = {}
     """Dotted path in the file (``images.web.context``) to the place where it stands."""
 

@@ -1,0 +1,117 @@
+"""The options that commands on a project share, and the project that they name."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from innerloop.kube.config import KubeConfig
+    from innerloop.project import Project
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ProjectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says; empty is what it does not say."""
+
+    context: str = ""
+    namespace: str = ""
+    file: Path | None = None
+    env: str | None = None
+    profiles: tuple[str, ...] = ()
+    set: dict[str, str] = {}
+
+
+def project_options(function: F) -> F:
+    """Decorator of a command: adds the options and hands them to it as ``options: ProjectOptions``."""
+
+    @functools.wraps(function)
+    def command(
+        *arguments: Any,
+        context: str,
+        namespace: str,
+        file: Path | None,
+        env: str | None,
+        profile: tuple[str, ...],
+        set_: tuple[tuple[str, str], ...],
+        **others: Any,
+    ) -> Any:
+        options = ProjectOptions(
+            context=context, namespace=namespace, file=file, env=env, profiles=profile, set=dict(set_)
+        )
+        return function(*arguments, options=options, **others)
+
+    decorated: Any = command
+    for option in reversed(_PROJECT):
+        decorated = option(decorated)
+    wrapped: F = decorated
+    return wrapped
+
+
+output_option = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: for programs"
+)
+"""``-o json``; the command gets ``output``."""
+
+
+def load_project(options: ProjectOptions) -> Project:
+    """The project of this folder (or ``-f``), with the context and namespace that count."""
+    from innerloop.config import choices, loading
+
+    file = loading.find(options.file, Path.cwd())
+    chosen = choices.read(file.parent)
+    context = options.context or os.environ.get("LOOP_CONTEXT") or chosen.context
+    fallback = chosen.namespace
+    if not context or not fallback:
+        config = kube_config()
+        context = context or config.current
+        entry = config.contexts.get(context)
+        fallback = fallback or (entry.namespace if entry else "") or "default"
+    return loading.load(
+        file,
+        loading.Options(
+            profiles=options.profiles,
+            set=options.set,
+            context=context,
+            namespace=options.namespace or os.environ.get("LOOP_NAMESPACE", ""),
+            fallback_namespace=fallback,
+            env=options.env,
+        ),
+    )
+
+
+def kube_config() -> KubeConfig:
+    """The user's kubeconfig and, weaker, those of the built-in clusters."""
+    from innerloop import cluster
+    from innerloop.kube import config
+
+    return config.load(extra=getattr(cluster, "kubeconfigs", list)())
+
+
+class _Assignment(click.ParamType[tuple[str, str]]):
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, text = str(value).partition("=")
+        if not name or not equals:
+            self.fail(f"'{value}' is not NAME=VALUE", param, ctx)
+        return name, text
+
+
+_PROJECT = (
+    click.option("--context", default="", metavar="NAME", help="context of the kubeconfig"),
+    click.option("-n", "--namespace", default="", metavar="NAME", help="namespace in the cluster"),
+    click.option(
+        "-f", "--file", type=click.Path(path_type=Path), help="loop.yaml, or its folder; found upwards otherwise"
+    ),
+    click.option("--env", metavar="NAME", help="an environment of the project, with its variables instead of .env"),
+    click.option("--profile", multiple=True, metavar="NAME", help="activate a profile (repeatable)"),
+    click.option("--set", "set_", multiple=True, type=_Assignment(), help="give a variable a value (repeatable)"),
+)

@@ -1,0 +1,223 @@
+"""The checked file to the model: short forms spelled out, paths absolute, cross references checked."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from innerloop import project as model
+from innerloop.config import format
+from innerloop.config.problems import Problems, suggestion
+from innerloop.errors import Location, LoopError
+
+
+class Converter:
+    """One file's folder, places and problems; each method turns one kind of section into its model."""
+
+    def __init__(self, folder: Path, name: str, places: dict[str, Location], problems: Problems) -> None:
+        self._folder = folder
+        self._name = name
+        self._places = places
+        self._problems = problems
+
+    def images(self, sections: dict[str, str | format.Image]) -> dict[str, model.Image]:
+        return {name: self._image(name, section) for name, section in sections.items()}
+
+    def manifests(self, sections: list[format.ManifestEntry]) -> tuple[model.ManifestSource, ...]:
+        found = (self._source(section, f"manifests.{number}", self._name) for number, section in enumerate(sections))
+        return tuple(source for source in found if source is not None)
+
+    def dev(self, sections: dict[str, format.Dev], images: Iterable[str]) -> dict[str, model.DevTarget]:
+        known = list(images)
+        return {name: self._dev_target(name, section, known) for name, section in sections.items()}
+
+    def dependencies(self, sections: dict[str, format.DependencyEntry]) -> dict[str, model.Dependency]:
+        found = {name: self._dependency(name, section) for name, section in sections.items()}
+        return {name: dependency for name, dependency in found.items() if dependency}
+
+    def commands(self, sections: dict[str, str | format.Command]) -> dict[str, model.Command]:
+        return {
+            name: model.Command(name=name, run=section)
+            if isinstance(section, str)
+            else model.Command(name=name, run=section.run, description=section.description)
+            for name, section in sections.items()
+        }
+
+    def environments(self, sections: dict[str, format.Environment]) -> dict[str, model.Environment]:
+        return {
+            name: model.Environment(
+                name=name,
+                variables=self.path(section.variables) if section.variables else None,
+                namespace=section.namespace,
+            )
+            for name, section in sections.items()
+        }
+
+    def path(self, text: str) -> Path:
+        """Absolute, ``..`` resolved by text only: what a symlink hides is the user's business."""
+        return Path(os.path.normpath(self._folder / text))
+
+    def _image(self, name: str, section: str | format.Image) -> model.Image:
+        if isinstance(section, str):
+            section = format.Image(context=section)
+        context = self.path(section.context)
+        return model.Image(
+            name=name,
+            repository=section.image or name,
+            context=context,
+            dockerfile=Path(os.path.normpath(context / section.dockerfile)),
+            target=section.target,
+            args=section.args,
+            secrets={secret: self.path(file) for secret, file in section.secrets.items()},
+            platform=section.platform,
+            builder=section.builder,
+            command=section.command,
+        )
+
+    def _source(self, section: format.Source, path: str, release: str) -> model.ManifestSource | None:
+        kind = self._one_of(section, ("helm", "kustomize", "files"), path)
+        if kind is None:
+            return None
+        self._forbid_others(section, kind, path)
+        if section.helm is not None:
+            return self._helm(section, section.helm, release)
+        if section.kustomize is not None:
+            substitute = {} if not isinstance(section.substitute, list) else {"substitute": tuple(section.substitute)}
+            return model.KustomizeSource(path=self.path(section.kustomize), **substitute)
+        pattern = os.path.normpath(self._folder / (section.files or ""))
+        return model.FilesSource(pattern=pattern, substitute=section.substitute is not False)
+
+    def _helm(self, section: format.Source, chart: str, release: str) -> model.HelmSource:
+        remote = section.repo is not None or "://" in chart
+        return model.HelmSource(
+            chart=chart if remote else str(self.path(chart)),
+            repo=section.repo,
+            version=section.version,
+            release=section.release or release,
+            values=tuple(self.path(file) for file in as_list(section.values)),
+            set=section.set,
+            namespace=section.namespace,
+        )
+
+    def _dependency(self, name: str, section: format.DependencyEntry) -> model.Dependency | None:
+        path = f"dependencies.{name}"
+        kind = self._one_of(section, ("helm", "kustomize", "files", "path", "git"), path)
+        if kind is None:
+            return None
+        self._forbid_others(section, kind, path)
+        source: model.ManifestSource | model.ProjectReference | None
+        if kind in ("path", "git"):
+            source = model.ProjectReference(
+                path=self.path(section.path) if section.path else None,
+                git=section.git,
+                ref=section.ref,
+                folder=section.folder or "",
+                profiles=tuple(as_list(section.profiles)),
+                variables=section.variables,
+            )
+        else:
+            source = self._source(section, path, name)
+        return model.Dependency(name=name, source=source, namespace=section.namespace) if source else None
+
+    def _dev_target(self, name: str, section: format.Dev, images: list[str]) -> model.DevTarget:
+        path = f"dev.{name}"
+        image = section.image if section.image or section.selector else name
+        if section.image and section.selector:
+            self._problem(f"{path} has both 'image' and 'selector'", f"{path}.selector", "keep one of the two")
+        elif image is not None and image not in images:
+            hint = suggestion(image, images) if section.image else "name one with 'image', or pods with 'selector'"
+            self._problem(f"{path}: images has no '{image}'", f"{path}.image", hint)
+        return model.DevTarget(
+            name=name,
+            image=image,
+            selector=section.selector,
+            container=section.container,
+            sync=tuple(self._each(section.sync, f"{path}.sync", self._sync_path)),
+            command=self._split(section.command, f"{path}.command"),
+            working_dir=section.working_dir,
+            env=section.env,
+            restart=tuple(as_list(section.restart)),
+            ports=tuple(self._each(section.ports, f"{path}.ports", self._port)),
+            open=section.open,
+        )
+
+    def _sync_path(self, entry: str | format.SyncEntry) -> model.SyncPath:
+        if isinstance(entry, str):
+            local, _, remote = entry.partition(":")
+            if not local or not remote:
+                raise LoopError(f"'{entry}' is not LOCAL:REMOTE", hint="for instance web:/app")
+            entry = format.SyncEntry(local=local, remote=remote)
+        if not entry.remote.startswith("/"):
+            raise LoopError(f"'{entry.remote}' is no absolute path in the container", hint=f"write /{entry.remote}")
+        local_path = self.path(entry.local)
+        return model.SyncPath(local=local_path, remote=entry.remote, exclude=tuple(as_list(entry.exclude)))
+
+    def _port(self, entry: str | int | format.PortEntry) -> model.PortForward:
+        if isinstance(entry, format.PortEntry):
+            local = entry.local or entry.remote
+            return model.PortForward(local=local, remote=entry.remote, address=entry.address)
+        address, _, ports = str(entry).rpartition(":")
+        address, _, local_text = address.rpartition(":")
+        numbers = [int(part) for part in (local_text or ports, ports) if part.isdecimal() and 0 < int(part) < 65536]
+        if len(numbers) < 2:
+            hint = "for instance 8085:80, 8085, or 0.0.0.0:8085:80; ports are from 1 to 65535"
+            raise LoopError(f"'{entry}' is not LOCAL:REMOTE", hint=hint)
+        return model.PortForward(local=numbers[0], remote=numbers[1], address=address.strip("[]") or "127.0.0.1")
+
+    def _split(self, command: str | list[str], path: str) -> tuple[str, ...]:
+        if isinstance(command, list):
+            return tuple(command)
+        try:
+            return tuple(shlex.split(command))
+        except ValueError as error:
+            self._problem(f"{path}: {str(error).lower()}", path, "quote it as for a shell")
+            return ()
+
+    def _each(self, value: Any, path: str, convert: Any) -> list[Any]:
+        entries = value if isinstance(value, list) else [value]
+        found = []
+        for number, entry in enumerate(entries):
+            place = f"{path}.{number}" if isinstance(value, list) else path
+            try:
+                found.append(convert(entry))
+            except LoopError as error:
+                self._problem(error.message, place, error.hint)
+        return found
+
+    def _one_of(self, section: format.Source, kinds: tuple[str, ...], path: str) -> str | None:
+        given = [kind for kind in kinds if getattr(section, kind) is not None]
+        if len(given) == 1:
+            return given[0]
+        if given:
+            first, second = given[:2]
+            self._problem(f"{path} has both '{first}' and '{second}'", f"{path}.{second}", "keep one of the two")
+        else:
+            self._problem(f"{path} has none of {', '.join(kinds)}", path, "give exactly one")
+        return None
+
+    def _forbid_others(self, section: format.Source, kind: str, path: str) -> None:
+        for field in section.__struct_fields__:
+            fits = _KINDS_OF_FIELD.get(field)
+            if fits and kind not in fits and getattr(section, field) not in (None, [], {}):
+                self._problem(f"'{field}' means nothing beside '{kind}'", f"{path}.{field}", None)
+
+    def _problem(self, message: str, path: str, hint: str | None) -> None:
+        while path and path not in self._places:
+            path = path.rpartition(".")[0]
+        self._problems.add(message, self._places.get(path, Location("")), hint=hint)
+
+
+_KINDS_OF_FIELD = {
+    **dict.fromkeys(("repo", "version", "release", "values", "set"), ("helm",)),
+    "substitute": ("kustomize", "files"),
+    "ref": ("git",),
+    **dict.fromkeys(("folder", "profiles", "variables"), ("git", "path")),
+}
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    """A single text is a list of one."""
+    return [value] if isinstance(value, str) else value

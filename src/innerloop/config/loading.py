@@ -1,0 +1,191 @@
+"""``loop.yaml`` to the model: parse, pick profiles, merge, put variables in, check, convert."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from innerloop.config import checking, format, nodes, profiles, sources, variables, yaml
+from innerloop.config.conversion import Converter, as_list
+from innerloop.config.files import find, read, shown
+from innerloop.config.nodes import Entry, Mapping, Node, Scalar
+from innerloop.config.problems import Problems, suggestion
+from innerloop.config.sources import Definitions
+from innerloop.errors import Location, LoopError
+from innerloop.project import GitOps, Project, Variable
+
+__all__ = ["Options", "find", "load"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says about the project."""
+
+    profiles: tuple[str, ...] = ()
+    set: dict[str, str] = {}
+    context: str = ""
+    namespace: str = ""
+    """Wins over the environment's."""
+    fallback_namespace: str = "default"
+    """Where neither ``namespace`` nor the environment names one."""
+    env: str | None = None
+    """Name of an environment; with it ``.env``, which is the laptop's, is not read."""
+
+
+class _Head(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The sections that must be understood before the others can be read."""
+
+    variables: dict[format.VariableName, format.Text | None] = {}
+    profiles: dict[format.Key, format.Profile] = {}
+    environments: dict[format.Key, format.Environment] = {}
+
+
+def load(file: Path, options: Options) -> Project:
+    """The project of a file. Raises LoopError that tells all problems it could find, each with its place."""
+    file = Path(os.path.abspath(file))
+    base = _parse(file)
+    names = _active_profiles(base, file, options)
+    tree = profiles.apply(base, names)
+    problems = Problems()
+    head = _head(tree)
+    definitions = _definitions(tree, head, file, options)
+    scope = variables.resolve(definitions, partial(_missing, tree, head, file, options), problems)
+    filled = _fill(tree, definitions, scope, problems)
+    checked: format.File = checking.check(filled, format.File, problems)
+    problems.check()
+    project = _convert(checked, file, dict(nodes.walk(filled)), problems)
+    problems.check()
+    return msgspec.structs.replace(
+        project,
+        profiles=names,
+        variables=scope,
+        files=_files(head, file, options),
+        context=options.context,
+        namespace=scope["LOOP_NAMESPACE"].value,
+        environment=options.env,
+    )
+
+
+def _parse(file: Path) -> Mapping:
+    tree = yaml.parse(read(file), shown(file))
+    if not isinstance(tree, Mapping):
+        where = tree.where if tree else Location(shown(file))
+        raise LoopError("the file must be a mapping", where=where, hint="the least is a line 'name: shop'")
+    return tree
+
+
+def _active_profiles(tree: Mapping, file: Path, options: Options) -> tuple[str, ...]:
+    """Chosen by the values that variables have without any profile."""
+    head = _head(tree)
+    values: dict[str, str] = {}
+    if any(profile.when for profile in head.profiles.values()):
+        # what is wrong with the variables is told after the merge, which may mend it
+        missing = partial(_missing, tree, head, file, options)
+        found = variables.resolve(_definitions(tree, head, file, options), missing, Problems())
+        values = {name: variable.value for name, variable in found.items()}
+    return profiles.active(head.profiles, options.profiles, values)
+
+
+def _head(tree: Mapping) -> _Head:
+    entries = {key: entry for key, entry in tree.entries.items() if key in _Head.__struct_fields__}
+    problems = Problems()
+    head: _Head = checking.check(Mapping(entries, tree.where), _Head, problems)
+    problems.check()
+    return head
+
+
+def _definitions(tree: Mapping, head: _Head, file: Path, options: Options) -> Definitions:
+    declared = tree.get("variables")
+    source = _variables_file(tree, head, file, options)
+    found = sources.collect(declared if isinstance(declared, Mapping) else None, source, options.set)
+    found["LOOP_CONTEXT"] = [sources.built_in(options.context)]
+    found["LOOP_ENVIRONMENT"] = [sources.built_in(options.env or "")]
+    found["LOOP_NAMESPACE"] = [_namespace(tree, options)]
+    return found
+
+
+def _variables_file(tree: Mapping, head: _Head, file: Path, options: Options) -> Path | None:
+    """The environment's file, or ``.env`` where no environment is asked for."""
+    if options.env is None:
+        laptop = file.parent / ".env"
+        return laptop if laptop.is_file() else None
+    if options.env not in head.environments:
+        hint = suggestion(options.env, head.environments) or "loop.yaml has no environments"
+        raise LoopError(f"no environment '{options.env}'", hint=hint)
+    path = head.environments[options.env].variables
+    if path is None:
+        return None
+    found = file.parent / path
+    if not found.is_file():
+        where = nodes.place(tree, "environments", options.env, "variables")
+        raise LoopError(f"the environment's file {path} does not exist", where=where)
+    return found
+
+
+def _namespace(tree: Mapping, options: Options) -> variables.Definition:
+    node = nodes.find(tree, "environments", options.env, "namespace") if options.env else None
+    if options.namespace or not isinstance(node, Scalar):
+        return sources.built_in(options.namespace or options.fallback_namespace)
+    return sources.built_in(node.text)._replace(scalar=node, literal=False)
+
+
+def _missing(tree: Mapping, head: _Head, file: Path, options: Options, name: str) -> LoopError:
+    if options.env is None:
+        target = shown(file.parent / ".env")
+    else:
+        path = head.environments[options.env].variables
+        target = shown(file.parent / path) if path else f"a file named by environments.{options.env}.variables"
+    return LoopError(
+        f"variable {name} has no value",
+        where=nodes.place(tree, "variables", name),
+        hint=f"put {name}=… into {target}, export {name}, or pass --set {name}=…",
+    )
+
+
+def _fill(tree: Mapping, names: Definitions, scope: dict[str, Variable], problems: Problems) -> Mapping:
+    """The tree with variables put in everywhere but in the sections that define them."""
+
+    def value(name: str) -> str:
+        # without a value it was told already
+        return scope[name].value if name in scope else ""
+
+    def change(scalar: Scalar) -> str:
+        try:
+            return variables.replace(scalar.text, value, names, scalar.place)
+        except LoopError as error:
+            problems.append(error)
+            return scalar.text
+
+    def filled(key: str, node: Node) -> Node:
+        return node if key in ("variables", "profiles") else nodes.replace_text(node, change)
+
+    entries = {key: Entry(entry.where, filled(key, entry.node)) for key, entry in tree.entries.items()}
+    return Mapping(entries, tree.where)
+
+
+def _convert(checked: format.File, file: Path, places: dict[str, Location], problems: Problems) -> Project:
+    convert = Converter(file.parent, checked.name, places, problems)
+    return Project(
+        name=checked.name,
+        file=file,
+        folder=file.parent,
+        images=convert.images(checked.images),
+        manifests=convert.manifests(checked.manifests),
+        dev=convert.dev(checked.dev, checked.images),
+        dependencies=convert.dependencies(checked.dependencies),
+        hooks={point: tuple(as_list(commands)) for point, commands in checked.hooks.items()},
+        commands=convert.commands(checked.commands),
+        plugins=tuple(convert.path(plugin) for plugin in as_list(checked.plugins)),
+        environments=convert.environments(checked.environments),
+        gitops=GitOps(repository=checked.gitops.repository) if checked.gitops else None,
+        locations=places,
+    )
+
+
+def _files(head: _Head, file: Path, options: Options) -> tuple[Path, ...]:
+    if options.env is None:
+        return file, file.parent / ".env"
+    path = head.environments[options.env].variables
+    return (file, file.parent / path) if path else (file,)
