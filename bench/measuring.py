@@ -1,0 +1,68 @@
+"""Samples and how they are told: medians, since machines are noisy, and ratios within one run."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """Samples of one measurement."""
+
+    name: str
+    unit: str
+    samples: tuple[float, ...]
+    goal: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+
+def timed(action: Callable[[], object], *, runs: int, warm_up: int = 1) -> tuple[float, ...]:
+    """Seconds that each of ``runs`` calls took, behind ``warm_up`` calls that do not count."""
+    for _ in range(warm_up):
+        action()
+    samples = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        action()
+        samples.append(time.perf_counter() - started)
+    return tuple(samples)
+
+
+def command(argv: Sequence[str | Path], *, cwd: Path | None = None, input: str | None = None) -> Callable[[], str]:
+    """An action that runs a program and returns its stdout; raises CalledProcessError with stderr shown."""
+
+    def action() -> str:
+        completed = subprocess.run(argv, cwd=cwd, input=input, capture_output=True, text=True)
+        if completed.returncode:
+            print(completed.stdout[-2000:], completed.stderr[-2000:])
+            completed.check_returncode()
+        return completed.stdout
+
+    return action
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| what | median | min | max | n | to reach |", "|---|---|---|---|---|---|"]
+    for figure in figures:
+        values = " | ".join(shown(value, figure.unit) for value in (figure.median, *_extremes(figure)))
+        lines.append(f"| {figure.name} | {values} | {len(figure.samples)} | {figure.goal} |")
+    return "\n".join(lines)
+
+
+def shown(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    return f"{value:.2f} {unit}".rstrip()
+
+
+def _extremes(figure: Figure) -> tuple[float, float]:
+    return min(figure.samples), max(figure.samples)
