@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -64,8 +63,8 @@ class ExecPlugin(msgspec.Struct, frozen=True, kw_only=True):
     interactive: str = "IfAvailable"
     """``Never``, ``IfAvailable`` or ``Always``."""
     install_hint: str = ""
-    cluster: dict[str, Any] | None = None
-    """``spec.cluster`` of KUBERNETES_EXEC_INFO where the user asked for ``provideClusterInfo``."""
+    cluster: Secret | None = None
+    """``spec.cluster`` of KUBERNETES_EXEC_INFO, in JSON, where the user asked for ``provideClusterInfo``."""
     source: str = ""
     """The kubeconfig and user that ask for it; for messages."""
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 from multidict import CIMultiDict
 from yarl import URL
@@ -21,6 +20,7 @@ from innerloop import __version__
 from innerloop.kube import proxies, tls, transport
 from innerloop.kube.access import Access, Certificate, Impersonation
 from innerloop.kube.credentials import Authorization, login
+from innerloop.kube.lean_aiohttp import aiohttp
 from innerloop.kube.retrying import retried
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from innerloop.kube.access import (
     Basic,
@@ -118,7 +119,7 @@ def _plugin(plugin: Exec, source: str, cluster: Cluster, authority: str | None) 
     )
 
 
-def _cluster_info(cluster: Cluster, authority: str | None) -> dict[str, Any]:
+def _cluster_info(cluster: Cluster, authority: str | None) -> Secret:
     """``spec.cluster`` of an ExecCredential, zero values left out as in Go."""
     config = next((one.extension for one in cluster.extensions if one.name == EXEC_EXTENSION), None)
     info = {
@@ -130,4 +131,4 @@ def _cluster_info(cluster: Cluster, authority: str | None) -> dict[str, Any]:
         "disable-compression": cluster.disable_compression,
         "config": config,
     }
-    return {name: value for name, value in info.items() if value}
+    return Secret(msgspec.json.encode({name: value for name, value in info.items() if value}).decode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -49,36 +49,63 @@ class Resource(msgspec.Struct, frozen=True):
 Index = dict[tuple[str, str], Resource]
 """By API version and kind."""
 
+ROOTS = ("/api", "/apis")
+"""Of the core group, of all others."""
+
+
+class _Known:
+    """What a client knows of its server."""
+
+    def __init__(self) -> None:
+        self.roots: dict[str, Index] = {}
+        # many objects of a kind nobody saw yet ask once
+        self.asking = asyncio.Lock()
+
 
 async def resource(client: Client, api_version: str, kind: str) -> Resource:
     """The resource of a kind; asks the server again when it is not known yet.
 
     Raises UnknownKind with a suggestion.
     """
-    known: Index = client.cache.get("resources", {})
-    if (api_version, kind) not in known:
-        known = await resources(client)
-    if (api_version, kind) not in known:
-        raise _unknown(api_version, kind, known)
-    return known[api_version, kind]
+    known = _known(client)
+    root = ROOTS["/" in api_version]
+    before = known.roots.get(root, {})
+    found = before.get((api_version, kind))
+    if found is None:
+        async with known.asking:
+            index = known.roots.get(root, {})
+            if index is before or (api_version, kind) not in index:
+                index = known.roots[root] = await _ask(client, root)
+        found = index.get((api_version, kind))
+    if found is None:
+        raise _unknown(api_version, kind, await resources(client))
+    return found
 
 
 async def resources(client: Client) -> Index:
-    """Everything that the server has, asked now and remembered for ``resource``."""
-    index: Index = {}
-    async with asyncio.TaskGroup() as group:
-        roots = [group.create_task(_root(client, path), name=f"discover {path}") for path in ("/api", "/apis")]
-    for root in roots:
-        index.update({(found.api_version, found.kind): found for found in root.result()})
-    client.cache["resources"] = index
-    return index
+    """Everything that the server had when it was last asked."""
+    known = _known(client)
+    for root in ROOTS:
+        async with known.asking:
+            if root not in known.roots:
+                known.roots[root] = await _ask(client, root)
+    return known.roots[ROOTS[0]] | known.roots[ROOTS[1]]
 
 
-async def _root(client: Client, path: str) -> list[Resource]:
-    answer = await client.request_json("GET", path, accept=AGGREGATED)
+def _known(client: Client) -> _Known:
+    known: _Known = client.cache.setdefault("discovery", _Known())
+    return known
+
+
+async def _ask(client: Client, root: str) -> Index:
+    answer = await client.request_json("GET", root, accept=AGGREGATED)
     if answer["kind"] == "APIGroupDiscoveryList":
-        return list(_aggregated(answer))
-    return await _by_version(client, answer)
+        return _index(_aggregated(answer))
+    return await unaggregated(client, answer)
+
+
+def _index(found: Iterable[Resource]) -> Index:
+    return {(one.api_version, one.kind): one for one in found}
 
 
 def _aggregated(answer: dict[str, Any]) -> Iterator[Resource]:
@@ -97,14 +124,14 @@ def _aggregated(answer: dict[str, Any]) -> Iterator[Resource]:
                 )
 
 
-async def _by_version(client: Client, answer: dict[str, Any]) -> list[Resource]:
-    """The older way: ``answer`` is an APIVersions (core) or an APIGroupList."""
+async def unaggregated(client: Client, answer: dict[str, Any]) -> Index:
+    """The way before aggregation: ``answer`` is an APIVersions (core) or an APIGroupList."""
     paths = [f"/api/{version}" for version in answer.get("versions", [])]
     for group in answer.get("groups", []):
         paths += [f"/apis/{version['groupVersion']}" for version in group["versions"]]
     async with asyncio.TaskGroup() as tasks:
         lists = [tasks.create_task(_version(client, path), name=f"discover {path}") for path in paths]
-    return [found for one in lists for found in one.result()]
+    return _index(found for one in lists for found in one.result())
 
 
 async def _version(client: Client, path: str) -> list[Resource]:

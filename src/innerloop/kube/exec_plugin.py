@@ -47,7 +47,12 @@ async def run_plugin(plugin: ExecPlugin) -> PluginCredential:
     environment = {name: value.reveal() for name, value in plugin.env}
     environment["KUBERNETES_EXEC_INFO"] = _exec_info(plugin, interactive)
     argv = [program, *(argument.reveal() for argument in plugin.args)]
-    completed = await (_run_on_terminal if interactive else _run_captured)(argv, environment)
+    try:
+        completed = await (_run_on_terminal if interactive else _run_captured)(argv, environment)
+    except OSError as error:
+        raise KubeConfigError(
+            f"the credential plugin {plugin.command} of {plugin.source} cannot be run", detail=str(error)
+        ) from error
     if completed.code:
         raise KubeConfigError(
             f"the credential plugin {plugin.command} of {plugin.source} ended with status {completed.code}",
@@ -70,7 +75,7 @@ async def _run_on_terminal(argv: list[str], environment: dict[str, str]) -> Comp
         stdout, _ = await process.communicate()
     finally:
         if process.returncode is None:
-            process.terminate()
+            process.kill()
             await process.wait()
     return Completed(process.returncode or 0, stdout, b"")
 
@@ -91,7 +96,7 @@ def _interactive(plugin: ExecPlugin) -> bool:
 def _exec_info(plugin: ExecPlugin, interactive: bool) -> str:
     spec: dict[str, object] = {"interactive": interactive}
     if plugin.cluster is not None:
-        spec["cluster"] = plugin.cluster
+        spec["cluster"] = msgspec.Raw(plugin.cluster.reveal().encode())
     info = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}
     return msgspec.json.encode(info).decode()
 

@@ -8,11 +8,11 @@ import ssl
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from innerloop.kube.access import Access
 from innerloop.kube.errors import ConnectionFailed, KubeConfigError, KubeError, Unauthorized, api_error
+from innerloop.kube.lean_aiohttp import aiohttp
 
 # OpenSSL's X509_V_ERR_ numbers (x509_vfy.h)
 CERTIFICATE_EXPIRED = 10
