@@ -18,6 +18,10 @@ $(STAMP): pyproject.toml
 .PHONY: venv
 venv: $(STAMP) ## make .venv with everything in it
 
+.PHONY: helper
+helper: $(STAMP) ## compile the program for dev containers (kept outside the checkout)
+	$(VENV)/bin/python native/helper/build.py
+
 .PHONY: lint
 lint: $(STAMP) ## style, types, layers
 	$(VENV)/bin/ruff check
@@ -26,7 +30,7 @@ lint: $(STAMP) ## style, types, layers
 	$(VENV)/bin/lint-imports
 
 .PHONY: test
-test: $(STAMP) ## lint and all tests, on the built-in Kubernetes node
+test: $(STAMP) helper ## lint and all tests, on the built-in Kubernetes node
 	$(MAKE) lint
 	$(VENV)/bin/pytest
 

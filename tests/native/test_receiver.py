@@ -1,0 +1,319 @@
+"""`loop-helper sync` as a real process, driven by the protocol's Python side."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from innerloop.dev import sync_protocol as protocol
+from innerloop.dev.sync_protocol import Difference, Expected, Head, Reason
+from tests.native.receiver import Receiver, expect_file, file, sha256
+
+Start = Callable[..., Awaitable[Receiver]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+async def test_file_arrives_with_content_and_mode(receiver: Start, root: Path) -> None:
+    started = await receiver()
+    assert await started.commit(file("run.sh", b"#!/bin/sh\n", 0o755)) == []
+    assert (root / "run.sh").read_bytes() == b"#!/bin/sh\n"
+    assert mode_of(root / "run.sh") == 0o755
+
+
+async def test_missing_root_and_parents_are_made(receiver: Start, tmp_path: Path) -> None:
+    started = await receiver("new/root")
+    assert await started.commit(file("a/b/c.txt", b"deep")) == []
+    assert (tmp_path / "new/root/a/b/c.txt").read_bytes() == b"deep"
+
+
+async def test_file_of_many_chunks_arrives_whole(receiver: Start, root: Path) -> None:
+    chunk = os.urandom(protocol.CHUNK)
+    frames = [protocol.file_data(chunk)] * 100
+    started = await receiver()
+    head = Head(0, b"large.bin", 0o600)
+    assert await started.commit(protocol.file_begin(head), *frames, protocol.file_end(sha256(chunk * 100))) == []
+    assert (root / "large.bin").read_bytes() == chunk * 100
+
+
+async def test_reader_of_a_replaced_file_keeps_the_old_content(receiver: Start, root: Path) -> None:
+    (root / "a.txt").write_bytes(b"old")
+    started = await receiver()
+    with (root / "a.txt").open("rb") as reader:
+        await started.commit(file("a.txt", b"new content"))
+        assert reader.read() == b"old"
+    assert (root / "a.txt").read_bytes() == b"new content"
+
+
+async def test_existing_file_keeps_its_mode_and_gains_the_executable_bit(receiver: Start, root: Path) -> None:
+    for name, mode in (("entry.sh", 0o755), ("tool.py", 0o664)):
+        (root / name).touch()
+        (root / name).chmod(mode)
+    started = await receiver()
+    await started.commit(file("entry.sh", b"1", 0o644), file("tool.py", b"2", 0o755))
+    assert mode_of(root / "entry.sh") == 0o755
+    assert mode_of(root / "tool.py") == 0o775
+
+
+async def test_exact_mode_is_set_on_an_existing_file(receiver: Start, root: Path) -> None:
+    (root / "entry.sh").touch()
+    (root / "entry.sh").chmod(0o755)
+    started = await receiver()
+    await started.commit(file("entry.sh", b"1", 0o600, exact=True))
+    assert mode_of(root / "entry.sh") == 0o600
+    await started.commit(protocol.mode(Head(0, b"entry.sh", 0o711, True)))
+    assert mode_of(root / "entry.sh") == 0o711
+
+
+async def test_edit_of_equal_size_within_a_second_gets_another_second(receiver: Start, root: Path) -> None:
+    started = await receiver()
+    seconds = set()
+    for content in (b"one", b"two", b"six"):
+        await started.commit(file("mod.py", content))
+        seconds.add(int((root / "mod.py").stat().st_mtime))
+    assert len(seconds) == 3
+
+
+async def test_links_and_empty_folders_arrive(receiver: Start, root: Path) -> None:
+    started = await receiver()
+    await started.commit(
+        protocol.folder(Head(0, b"empty", 0o750)),
+        protocol.link(Head(0, b"link"), b"../elsewhere"),
+        protocol.link(Head(0, b"link"), b"empty"),
+    )
+    assert (root / "empty").is_dir()
+    assert mode_of(root / "empty") == 0o750
+    assert os.readlink(root / "link") == "empty"
+
+
+async def test_deleted_paths_are_gone_and_missing_ones_are_no_error(receiver: Start, root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder/file").touch()
+    (root / "link").symlink_to("folder")
+    paths = [b"folder/file", b"folder", b"link", b"never", b"never/was", b"folder/file/below"]
+    started = await receiver()
+    assert await started.commit(*(protocol.delete(Head(0, path)) for path in paths)) == []
+    assert list(root.iterdir()) == []
+
+
+async def test_folder_with_other_files_is_not_deleted(receiver: Start, root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder/data").touch()
+    started = await receiver()
+    (failed,) = await started.commit(protocol.delete(Head(0, b"folder")))
+    assert failed.reason == Reason.NOT_EMPTY
+    assert (root / "folder/data").exists()
+
+
+async def test_rename_moves_when_the_content_is_as_told(receiver: Start, root: Path) -> None:
+    (root / "old.txt").write_bytes(b"content")
+    (root / "old.txt").chmod(0o640)
+    started = await receiver()
+    assert await started.commit(protocol.rename(Head(0, b"to/new.txt", 0o644), b"old.txt", sha256(b"content"))) == []
+    assert (root / "to/new.txt").read_bytes() == b"content"
+    assert mode_of(root / "to/new.txt") == 0o640
+    assert not (root / "old.txt").exists()
+
+
+async def test_rename_of_another_content_is_refused(receiver: Start, root: Path) -> None:
+    (root / "old.txt").write_bytes(b"changed in the container")
+    started = await receiver()
+    (failed,) = await started.commit(protocol.rename(Head(0, b"new.txt"), b"old.txt", sha256(b"content")))
+    assert failed.reason == Reason.CHANGED
+    assert [path.name for path in root.iterdir()] == ["old.txt"]
+
+
+async def test_kinds_replace_each_other(receiver: Start, root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "file").touch()
+    (root / "link").symlink_to("file")
+    (root / "folder-2").mkdir()
+    started = await receiver()
+    failed = await started.commit(
+        file("folder", b"now a file"),
+        protocol.folder(Head(0, b"file", 0o755)),
+        protocol.folder(Head(0, b"link", 0o755)),
+        protocol.link(Head(0, b"folder-2"), b"file"),
+    )
+    assert failed == []
+    assert (root / "folder").read_bytes() == b"now a file"
+    assert (root / "file").is_dir()
+    assert (root / "link").is_dir()
+    assert not (root / "link").is_symlink()
+    assert os.readlink(root / "folder-2") == "file"
+
+
+async def test_check_tells_each_difference(receiver: Start, root: Path) -> None:
+    for name in ("same", "content", "size", "mode", "kind"):
+        (root / name).write_bytes(b"1234")
+        (root / name).chmod(0o644)
+    (root / "folder").mkdir()
+    (root / "link").symlink_to("target")
+    started = await receiver()
+    results = await started.check(
+        [
+            expect_file("same", b"1234"),
+            expect_file("same", b"1234", 0o600),
+            expect_file("same", b"1234", 0o600, exact=True),
+            expect_file("content", b"5678"),
+            expect_file("size", b"12345"),
+            expect_file("mode", b"1234", 0o755),
+            expect_file("missing", b"1234"),
+            expect_file("folder/missing/too", b"1234"),
+            Expected(Head(0, b"kind"), b"d", 0, bytes(32)),
+            Expected(Head(0, b"folder", 0o700), b"d", 0, bytes(32)),
+            Expected(Head(0, b"link"), b"l", 6, sha256(b"target")),
+            Expected(Head(0, b"link"), b"l", 5, sha256(b"other")),
+            Expected(Head(0, b""), b"d", 0, bytes(32)),
+        ]
+    )
+    same, content, missing = Difference.SAME, Difference.CONTENT, Difference.MISSING
+    kind, mode = Difference.KIND, Difference.MODE
+    assert results == [
+        same, same, mode, content, content, mode, missing, missing, kind, same, same, content, same,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["../out", "a/../../out", "/out", "a//b", "./a", "a/.", "", "a/", ".."])
+async def test_path_that_leads_elsewhere_is_refused(receiver: Start, root: Path, tmp_path: Path, path: str) -> None:
+    (root / "a").mkdir()
+    started = await receiver()
+    (failed,) = await started.commit(file(path, b"evil"))
+    assert failed.reason == Reason.OUTSIDE
+    assert not list(tmp_path.rglob("out"))
+
+
+async def test_no_operation_follows_a_link_out_of_the_root(receiver: Start, root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim").write_bytes(b"precious")
+    (root / "link").symlink_to(outside)
+    (root / "alias").symlink_to(outside / "victim")
+    started = await receiver()
+    failed = await started.commit(
+        file("link/new", b"evil"),
+        protocol.folder(Head(0, b"link/new", 0o755)),
+        protocol.link(Head(0, b"link/new"), b"x"),
+        protocol.rename(Head(0, b"new"), b"link/victim", sha256(b"precious")),
+        protocol.rename(Head(0, b"new"), b"alias", sha256(b"precious")),
+        protocol.mode(Head(0, b"alias", 0o777, True)),
+        protocol.delete(Head(0, b"link/victim")),
+    )
+    assert len(failed) == 6
+    await started.commit(file("alias", b"replaces the link"))
+    assert [path.name for path in outside.iterdir()] == ["victim"]
+    assert (outside / "victim").read_bytes() == b"precious"
+    assert (root / "alias").read_bytes() == b"replaces the link"
+
+
+async def test_content_that_does_not_match_its_digest_is_dropped(receiver: Start, root: Path) -> None:
+    (root / "a.txt").write_bytes(b"old")
+    started = await receiver()
+    (failed,) = await started.commit(protocol.file(Head(0, b"a.txt", 0o644), b"new", sha256(b"other")))
+    assert failed.reason == Reason.CHANGED
+    assert [path.name for path in root.iterdir()] == ["a.txt"]
+    assert (root / "a.txt").read_bytes() == b"old"
+
+
+async def test_aborted_and_unfinished_files_leave_nothing(receiver: Start, root: Path) -> None:
+    started = await receiver()
+    head = Head(0, b"a.txt", 0o644)
+    assert await started.commit(protocol.file_begin(head), protocol.file_data(b"1"), protocol.file_abort()) == []
+    assert await started.commit(protocol.file_begin(head), protocol.file_data(b"2")) == []
+    assert len(list(root.iterdir())) == 1
+    await started.end()
+    assert list(root.iterdir()) == []
+
+
+async def test_error_on_one_path_leaves_the_others_alone(receiver: Start, root: Path) -> None:
+    started = await receiver()
+    failed = await started.commit(file("a", b"1"), file("n" * 300, b"2"), file("b", b"3"))
+    assert [(failure.path, failure.reason) for failure in failed] == [(b"n" * 300, Reason.OTHER)]
+    assert sorted(path.name for path in root.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs another user")
+async def test_unwritable_folder_is_told_with_its_owner(helper: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        program = shutil.copy(helper, place)
+        process = await asyncio.create_subprocess_exec(
+            program, "sync", place, stdin=-1, stdout=-1, stderr=-1, user=1234, group=1234, extra_groups=[]
+        )
+        started = Receiver(process)
+        assert (await started.greet()).uid == 1234
+        (failed,) = await started.commit(file("a/b", b"1"))
+        await started.end()
+    assert failed.reason == Reason.PERMISSION
+    assert failed.folder == f"{place} belongs to 0:0, mode 0755"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs another user's files")
+async def test_replaced_and_new_files_belong_to_who_owned_the_place(receiver: Start, root: Path) -> None:
+    (root / "a").touch()
+    os.chown(root / "a", 1001, 1002)
+    os.chown(root, 1003, 1004)
+    started = await receiver()
+    await started.commit(file("a", b"1"), file("b", b"2"))
+    assert ((root / "a").stat().st_uid, (root / "a").stat().st_gid) == (1001, 1002)
+    assert ((root / "b").stat().st_uid, (root / "b").stat().st_gid) == (1003, 1004)
+
+
+async def test_roots_are_told_apart(receiver: Start, tmp_path: Path) -> None:
+    started = await receiver("one", "two")
+    await started.commit(file("a", b"1", root=0), file("a", b"2", root=1))
+    assert (tmp_path / "one/a").read_bytes() == b"1"
+    assert (tmp_path / "two/a").read_bytes() == b"2"
+
+
+async def test_names_are_bytes(receiver: Start, root: Path) -> None:
+    names = [b"new\nline", b"\xff\xfe", "größe ☃".encode(), b"-rf", b" "]
+    started = await receiver()
+    assert await started.commit(*(file(name, name) for name in names)) == []
+    assert {name: Path(os.fsdecode(os.path.join(os.fsencode(root), name))).read_bytes() for name in names} == {
+        name: name for name in names
+    }
+
+
+async def test_restart_without_supervisor_is_answered(receiver: Start) -> None:
+    started = await receiver()
+    started.send(protocol.restart(7))
+    assert await started.reply() == protocol.Restarted(7, protocol.RestartResult.NO_SUPERVISOR, "")
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    frames=st.lists(
+        st.tuples(st.integers(1, 14), st.binary(max_size=200)).map(
+            lambda parts: len(parts[1]).to_bytes(4, "little") + bytes([parts[0]]) + parts[1]
+        ),
+        max_size=5,
+    ),
+    tail=st.binary(max_size=40),
+)
+async def test_arbitrary_bytes_change_nothing_outside_and_never_crash(
+    receiver: Start, tmp_path: Path, frames: list[bytes], tail: bytes
+) -> None:
+    started = await receiver()
+    started.send(b"".join(frames) + tail)
+    await started.end()
+    assert {path.name for path in tmp_path.iterdir()} <= {"root"}
