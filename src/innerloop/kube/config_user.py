@@ -33,7 +33,7 @@ def pem(data: str, path: str, field: str, source: str) -> str | None:
     """
     if data:
         try:
-            return base64.b64decode(data).decode("ascii")
+            return base64.b64decode("".join(data.split()), validate=True).decode("ascii")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise KubeConfigError(
                 f"{field}-data of {source} is not base64 of a PEM file", hint="fetch the kubeconfig again"
