@@ -92,7 +92,14 @@ class FilesSource(Model, frozen=True, kw_only=True):
     """Replace ``${NAME}`` of declared variables."""
 
 
-ManifestSource = HelmSource | KustomizeSource | FilesSource
+class PluginSource(Model, frozen=True, kw_only=True):
+    """What a renderer of the project's plugins makes."""
+
+    renderer: str
+    options: dict[str, object] = {}
+
+
+ManifestSource = HelmSource | KustomizeSource | FilesSource | PluginSource
 
 
 class SyncPath(Model, frozen=True, kw_only=True):

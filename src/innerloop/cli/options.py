@@ -12,6 +12,9 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
+    from innerloop.config.dependencies import Tree
+    from innerloop.config.loading import Options
+    from innerloop.events import Emit
     from innerloop.kube.config import KubeConfig
     from innerloop.project import Project
 
@@ -63,6 +66,21 @@ output_option = click.option(
 
 def load_project(options: ProjectOptions) -> Project:
     """The project of this folder (or ``-f``), with the context and namespace that count."""
+    from innerloop.config import loading
+
+    return loading.load(*locate(options))
+
+
+async def load_tree(options: ProjectOptions, emit: Emit) -> Tree:
+    """The project with its plugins and dependencies; repositories are fetched as far as needed."""
+    from innerloop.config import dependencies, loading
+
+    file, loaded = locate(options)
+    return await dependencies.resolve(loading.load(file, loaded), loaded, emit)
+
+
+def locate(options: ProjectOptions) -> tuple[Path, Options]:
+    """The project's file, and what to load it with: choices and kubeconfig stand in for what was not said."""
     from innerloop.config import choices, loading
 
     file = loading.find(options.file, Path.cwd())
@@ -74,16 +92,13 @@ def load_project(options: ProjectOptions) -> Project:
         context = context or config.current
         entry = config.contexts.get(context)
         fallback = fallback or (entry.namespace if entry else "") or "default"
-    return loading.load(
-        file,
-        loading.Options(
-            profiles=options.profiles,
-            set=options.set,
-            context=context,
-            namespace=options.namespace or os.environ.get("LOOP_NAMESPACE", ""),
-            fallback_namespace=fallback,
-            env=options.env,
-        ),
+    return file, loading.Options(
+        profiles=options.profiles,
+        set=options.set,
+        context=context,
+        namespace=options.namespace or os.environ.get("LOOP_NAMESPACE", ""),
+        fallback_namespace=fallback,
+        env=options.env,
     )
 
 

@@ -13,6 +13,9 @@ from innerloop.config import format
 from innerloop.config.problems import Problems, suggestion
 from innerloop.errors import Location, LoopError
 
+MANIFEST_KINDS = ("helm", "kustomize", "files", "renderer")
+DEPENDENCY_KINDS = (*MANIFEST_KINDS, "path", "git")
+
 
 class Converter:
     """One file's folder, places and problems; each method turns one kind of section into its model."""
@@ -78,12 +81,14 @@ class Converter:
         )
 
     def _source(self, section: format.Source, path: str, release: str) -> model.ManifestSource | None:
-        kind = self._one_of(section, ("helm", "kustomize", "files"), path)
+        kind = self._one_of(section, MANIFEST_KINDS, path)
         if kind is None:
             return None
         self._forbid_others(section, kind, path)
         if section.helm is not None:
             return self._helm(section, section.helm, release)
+        if section.renderer is not None:
+            return model.PluginSource(renderer=section.renderer, options=section.options)
         if section.kustomize is not None:
             substitute = {} if not isinstance(section.substitute, list) else {"substitute": tuple(section.substitute)}
             return model.KustomizeSource(path=self.path(section.kustomize), **substitute)
@@ -104,7 +109,7 @@ class Converter:
 
     def _dependency(self, name: str, section: format.DependencyEntry) -> model.Dependency | None:
         path = f"dependencies.{name}"
-        kind = self._one_of(section, ("helm", "kustomize", "files", "path", "git"), path)
+        kind = self._one_of(section, DEPENDENCY_KINDS, path)
         if kind is None:
             return None
         self._forbid_others(section, kind, path)
@@ -112,7 +117,7 @@ class Converter:
         if kind in ("path", "git"):
             source = model.ProjectReference(
                 path=self.path(section.path) if section.path else None,
-                git=section.git,
+                git=self._address(section.git) if section.git else None,
                 ref=section.ref,
                 folder=section.folder or "",
                 profiles=tuple(as_list(section.profiles)),
@@ -121,6 +126,10 @@ class Converter:
         else:
             source = self._source(section, path, name)
         return model.Dependency(name=name, source=source, namespace=section.namespace) if source else None
+
+    def _address(self, git: str) -> str:
+        """A relative path to a repository counts from the file, as all paths do."""
+        return str(self.path(git)) if git.startswith(("./", "../")) else git
 
     def _dev_target(self, name: str, section: format.Dev, images: list[str]) -> model.DevTarget:
         path = f"dev.{name}"
@@ -212,6 +221,7 @@ class Converter:
 
 _KINDS_OF_FIELD = {
     **dict.fromkeys(("repo", "version", "release", "values", "set"), ("helm",)),
+    "options": ("renderer",),
     "substitute": ("kustomize", "files"),
     "ref": ("git",),
     **dict.fromkeys(("folder", "profiles", "variables"), ("git", "path")),

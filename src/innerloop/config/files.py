@@ -26,7 +26,7 @@ def find(file: Path | None, start: Path) -> Path:
     if file is not None:
         return _given(file if file.is_absolute() else start / file)
     for folder in (start, *start.parents):
-        if found := _in_folder(folder):
+        if found := in_folder(folder):
             return found
     raise LoopError(
         f"no loop.yaml in {start} or a folder above it",
@@ -54,16 +54,17 @@ def read(file: Path) -> str:
         raise LoopError(f"cannot be read: {error.strerror}", where=where) from error
 
 
+def in_folder(folder: Path) -> Path | None:
+    """The project's file in a folder itself, None when there is none."""
+    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+
+
 def _given(file: Path) -> Path:
     if file.is_dir():
-        found = _in_folder(file)
+        found = in_folder(file)
         if found is None:
             raise LoopError(f"no loop.yaml in {file}")
         return found
     if not file.exists():
         raise LoopError(f"{file} does not exist", hint="-f takes a loop.yaml or the folder that has it")
     return file
-
-
-def _in_folder(folder: Path) -> Path | None:
-    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)

@@ -14,8 +14,6 @@ from msgspec import Meta
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*$")]
 VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Text = Annotated[str, Meta(extra_json_schema={"type": ["string", "number", "boolean"]})]
-"""Text that people naturally write as a number or a boolean."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 HookPoint = Literal[
@@ -50,7 +48,7 @@ class Image(Section):
         Meta(description="Repository that the manifests use for it, without tag; the image's name unless given."),
     ] = None
     target: Annotated[str | None, Meta(description="Stage of the Dockerfile.")] = None
-    args: Annotated[dict[str, Text], Meta(description="Build arguments.")] = {}
+    args: Annotated[dict[str, str], Meta(description="Build arguments.")] = {}
     secrets: Annotated[dict[str, str], Meta(description="Build secrets: id to file, relative to loop.yaml.")] = {}
     platform: Annotated[str | None, Meta(description="For instance linux/arm64; the machine's unless given.")] = None
     builder: Annotated[
@@ -64,14 +62,14 @@ class Image(Section):
 
 
 class Source(Section):
-    """Manifests of one kind: a chart, a kustomization or plain files."""
+    """Manifests of one kind: a chart, a kustomization, plain files, or what a plugin renders."""
 
     helm: Annotated[
         str | None,
         Meta(description="Chart: a folder, an oci:// reference, or a chart's name where repo is given."),
     ] = None
     repo: Annotated[str | None, Meta(description="URL of the chart repository.")] = None
-    version: Annotated[Text | None, Meta(description="Version of the chart.")] = None
+    version: Annotated[str | None, Meta(description="Version of the chart.")] = None
     release: Annotated[str | None, Meta(description="Release name; the project's or dependency's unless given.")] = None
     values: Annotated[
         str | list[str], Meta(description="Value files, later ones win; ${NAME} in them is replaced.")
@@ -79,6 +77,8 @@ class Source(Section):
     set: Annotated[dict[str, Any], Meta(description="Single values by dotted path, stronger than value files.")] = {}
     kustomize: Annotated[str | None, Meta(description="Folder with a kustomization.")] = None
     files: Annotated[str | None, Meta(description="Glob of plain manifests.")] = None
+    renderer: Annotated[str | None, Meta(description="Name of a plugin's renderer.")] = None
+    options: Annotated[dict[str, Any], Meta(description="What the plugin's renderer is given.")] = {}
     substitute: Annotated[
         bool | list[str] | None,
         Meta(
@@ -90,18 +90,18 @@ class Source(Section):
 
 
 class ManifestEntry(Source):
-    """Exactly one of helm, kustomize, files."""
+    """Exactly one of helm, kustomize, files, renderer."""
 
 
 class DependencyEntry(Source):
-    """Exactly one of helm, kustomize, files, path, git: manifests of someone else, or another project."""
+    """Exactly one of helm, kustomize, files, renderer, path, git: manifests of someone else, or another project."""
 
     path: Annotated[str | None, Meta(description="Folder of another project.")] = None
     git: Annotated[str | None, Meta(description="Repository of another project.")] = None
-    ref: Annotated[Text | None, Meta(description="Branch, tag or commit; the default branch unless given.")] = None
+    ref: Annotated[str | None, Meta(description="Branch, tag or commit; the default branch unless given.")] = None
     folder: Annotated[str | None, Meta(description="Folder of the project in the repository.")] = None
     profiles: Annotated[str | list[str], Meta(description="Profiles of the other project.")] = []
-    variables: Annotated[dict[str, Text], Meta(description="Values for the other project's variables.")] = {}
+    variables: Annotated[dict[str, str], Meta(description="Values for the other project's variables.")] = {}
 
 
 class SyncEntry(Section):
@@ -126,18 +126,18 @@ class Dev(Section):
     image: Annotated[
         str | None, Meta(description="Containers that run this image of images:; the target's own name unless given.")
     ] = None
-    selector: Annotated[dict[str, Text], Meta(description="Pods with these labels, instead of an image.")] = {}
+    selector: Annotated[dict[str, str], Meta(description="Pods with these labels, instead of an image.")] = {}
     container: Annotated[str | None, Meta(description="Container's name, where a pod has several that fit.")] = None
     sync: Annotated[
         str | SyncEntry | list[str | SyncEntry],
         Meta(description="LOCAL:REMOTE, or {local, remote, exclude}; a list of these."),
     ] = []
     command: Annotated[
-        str | list[Text],
+        str | list[str],
         Meta(description="What the container runs instead. A string is split as a shell would, but no shell runs it."),
     ] = []
     working_dir: Annotated[str | None, Meta(description="Working directory of the command in the container.")] = None
-    env: Annotated[dict[str, Text], Meta(description="Environment variables of the container.")] = {}
+    env: Annotated[dict[str, str], Meta(description="Environment variables of the container.")] = {}
     restart: Annotated[
         str | list[str],
         Meta(description="Globs, relative to the synced folder: a file that matches restarts the command."),
@@ -174,7 +174,7 @@ class When(Section):
 
     context: Annotated[str | None, Meta(description="Glob for the name of the context.")] = None
     namespace: Annotated[str | None, Meta(description="Glob for the namespace.")] = None
-    variable: Annotated[dict[str, Text], Meta(description="Variable's name to a glob for its value.")] = {}
+    variable: Annotated[dict[str, str], Meta(description="Variable's name to a glob for its value.")] = {}
 
 
 class Profile(Section):
@@ -201,7 +201,7 @@ class File(Section):
         Name, Meta(description="The project's name; also the Helm release and the inventory in the cluster.")
     ]
     variables: Annotated[
-        dict[VariableName, Text | None],
+        dict[VariableName, str | None],
         Meta(description="The only ${NAME}s that may be used, with their defaults; without one a value is required."),
     ] = {}
     images: Annotated[dict[Key, str | Image], Meta(description="Images to build; a string is the context.")] = {}

@@ -32,12 +32,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Where neither ``namespace`` nor the environment names one."""
     env: str | None = None
     """Name of an environment; with it ``.env``, which is the laptop's, is not read."""
+    env_optional: bool = False
+    """A project without that environment has just no file for it (dependencies)."""
 
 
 class _Head(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The sections that must be understood before the others can be read."""
 
-    variables: dict[format.VariableName, format.Text | None] = {}
+    variables: dict[format.VariableName, str | None] = {}
     profiles: dict[format.Key, format.Profile] = {}
     environments: dict[format.Key, format.Environment] = {}
 
@@ -112,16 +114,21 @@ def _variables_file(tree: Mapping, head: _Head, file: Path, options: Options) ->
         laptop = file.parent / ".env"
         return laptop if laptop.is_file() else None
     if options.env not in head.environments:
+        if options.env_optional:
+            return None
         hint = suggestion(options.env, head.environments) or "loop.yaml has no environments"
         raise LoopError(f"no environment '{options.env}'", hint=hint)
-    path = head.environments[options.env].variables
-    if path is None:
-        return None
-    found = file.parent / path
-    if not found.is_file():
+    found = _environment_file(head, file, options.env)
+    if found is not None and not found.is_file():
         where = nodes.place(tree, "environments", options.env, "variables")
-        raise LoopError(f"the environment's file {path} does not exist", where=where)
+        raise LoopError(f"the environment's file {shown(found)} does not exist", where=where)
     return found
+
+
+def _environment_file(head: _Head, file: Path, name: str) -> Path | None:
+    environment = head.environments.get(name)
+    path = environment.variables if environment else None
+    return Path(os.path.normpath(file.parent / path)) if path else None
 
 
 def _namespace(tree: Mapping, options: Options) -> variables.Definition:
@@ -135,8 +142,8 @@ def _missing(tree: Mapping, head: _Head, file: Path, options: Options, name: str
     if options.env is None:
         target = shown(file.parent / ".env")
     else:
-        path = head.environments[options.env].variables
-        target = shown(file.parent / path) if path else f"a file named by environments.{options.env}.variables"
+        path = _environment_file(head, file, options.env)
+        target = shown(path) if path else f"a file named by environments.{options.env}.variables"
     return LoopError(
         f"variable {name} has no value",
         where=nodes.place(tree, "variables", name),
@@ -187,5 +194,5 @@ def _convert(checked: format.File, file: Path, places: dict[str, Location], prob
 def _files(head: _Head, file: Path, options: Options) -> tuple[Path, ...]:
     if options.env is None:
         return file, file.parent / ".env"
-    path = head.environments[options.env].variables
-    return (file, file.parent / path) if path else (file,)
+    path = _environment_file(head, file, options.env)
+    return (file, path) if path else (file,)

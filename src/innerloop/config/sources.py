@@ -85,4 +85,4 @@ def _check_given(given: Mapping[str, str], declared: Mapping[str, object]) -> No
         if name in BUILT_IN:
             raise LoopError(f"{name} cannot be set", hint="use --context, --namespace or --env")
         if name not in declared:
-            raise LoopError(f"--set {name}: no such variable", hint=suggestion(name, declared))
+            raise LoopError(f"{name} is given a value, but is not in variables:", hint=suggestion(name, declared))
