@@ -114,7 +114,9 @@ class Client:
         async def once(authorization: Authorization) -> bytes:
             async with self._slots:
                 options = self._options(authorization, headers)
-                response = await self._session.request(method, self._url(path, query), data=body, **options)
+                response = await self._session.request(
+                    method, self._url(path, query), data=body, allow_redirects=False, **options
+                )
                 try:
                     return await response.read()
                 except BaseException:
@@ -142,7 +144,7 @@ class Client:
             options = self._options(authorization, {"Accept": accept})
             # None means the session's own time-out to aiohttp, 0 none at all
             timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=idle_timeout or 0)
-            return await self._session.get(self._url(path, query), timeout=timeout, **options)
+            return await self._session.get(self._url(path, query), timeout=timeout, allow_redirects=False, **options)
 
         response = await self._attempted(once, repeatable=True, timeout=REQUEST_SECONDS)
         try:

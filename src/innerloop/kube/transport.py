@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterator
@@ -110,7 +111,8 @@ def _translation(access: Access, error: aiohttp.ClientError | OSError) -> KubeEr
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return _unreachable(f"cannot reach {server}", error)
         case aiohttp.WSServerHandshakeError():
-            return ConnectionFailed(f"{server} did not open a WebSocket", detail=f"{error.status} {error.message}")
+            # no ConnectionFailed: it would do the same again
+            return KubeError(f"{server} did not open a WebSocket", detail=f"{error.status} {error.message}")
         case TimeoutError():
             return ConnectionFailed(f"{server} gives no answer", detail="timed out", hint=_HINT)
         case _:
@@ -139,6 +141,9 @@ def _reason(error: Exception) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, ssl.SSLError) and cause.reason:
         return cause.reason.replace("_", " ").lower()
+    if isinstance(cause, OSError) and cause.errno and cause.errno > 0 and not isinstance(cause, ssl.SSLError):
+        # asyncio puts words of its own into strerror
+        return os.strerror(cause.errno)
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return str(cause) or type(cause).__name__
