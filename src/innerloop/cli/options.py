@@ -84,14 +84,12 @@ def locate(options: ProjectOptions) -> tuple[Path, Options]:
     from innerloop.config import choices, loading
 
     file = loading.find(options.file, Path.cwd())
-    chosen = choices.read(file.parent)
-    context = options.context or os.environ.get("LOOP_CONTEXT") or chosen.context
-    fallback = chosen.namespace
-    if not context or not fallback:
-        config = kube_config()
-        context = context or config.current
+    config = kube_config()
+    context = options.context or current_context(file.parent, config)
+    fallback = choices.read(file.parent).namespace
+    if not fallback:
         entry = config.contexts.get(context)
-        fallback = fallback or (entry.namespace if entry else "") or "default"
+        fallback = (entry.namespace if entry else "") or "default"
     return file, loading.Options(
         profiles=options.profiles,
         set=options.set,
@@ -108,6 +106,13 @@ def kube_config() -> KubeConfig:
     from innerloop.kube import config
 
     return config.load(extra=getattr(cluster, "kubeconfigs", list)())
+
+
+def current_context(folder: Path, config: KubeConfig) -> str:
+    """The context that counts for the project in ``folder`` when no option names one; empty when there is none."""
+    from innerloop.config import choices
+
+    return os.environ.get("LOOP_CONTEXT") or choices.read(folder).context or config.current
 
 
 class _Assignment(click.ParamType[tuple[str, str]]):

@@ -15,7 +15,9 @@ from innerloop.config import scalars
 
 # what needs no quotes whatever follows: no indicator first, no ": " or " #" inside, nothing odd anywhere
 _ODD = r"\x00-\x1f\x7f-\xa0\u2000-\u206f\ud800-\uf8ff\ufe00-\uffff"
-_PLAIN = re.compile(rf"[A-Za-z0-9_/.$(\u00a1-\u1fff\u3040-\ud7ff](?:[^{_ODD}:#]|:(?! |$)|(?<! )#)*")
+_PLAIN = re.compile(
+    rf"(?:-{{1,2}}(?=[A-Za-z]))?[A-Za-z0-9_/.$(\u00a1-\u1fff\u3040-\ud7ff](?:[^{_ODD}:#]|:(?! |$)|(?<! )#)*"
+)
 # no plain text for readers of YAML 1.1 that know base-60 numbers and dates
 _OTHER_NUMBERS = re.compile(
     r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[-+]?[0-9.][0-9_.,eE+-]*"
