@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -43,6 +44,8 @@ class Relay:
 
     def __init__(self, host: str, port: int) -> None:
         self.target = host, port
+        self.host = "127.0.0.9"
+        """Loopback, but nothing that a certificate names."""
         self.port = 0
         self.accepted = 0
         self.open = True
@@ -50,7 +53,7 @@ class Relay:
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.delay = 0.0
-        """Seconds before each chunk towards the client."""
+        """Seconds before each chunk."""
         self._writers: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
@@ -77,8 +80,8 @@ class Relay:
         self._writers |= {writer, there[1]}
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pump(reader, there[1], 0), name="up")
-                tasks.create_task(self._pump(there[0], writer, self.delay), name="down")
+                tasks.create_task(self._pump(reader, there[1]), name="up")
+                tasks.create_task(self._pump(there[0], writer), name="down")
         except* OSError:
             pass
         finally:
@@ -92,7 +95,7 @@ class Relay:
         """The connection to the other side."""
         return await asyncio.open_connection(*self.target)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(65536):
             await self.flowing.wait()
             if self.delay:
@@ -127,6 +130,15 @@ class HttpProxy(Relay):
 
 
 @contextlib.asynccontextmanager
+async def relayed(access: Access) -> AsyncIterator[Relay]:
+    """A relay to the API server of ``access``."""
+    server = urlsplit(access.server)
+    relay = Relay(server.hostname or "", server.port or 443)
+    async with listening(relay):
+        yield relay
+
+
+@contextlib.asynccontextmanager
 async def listening(relay: Relay, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
     """Let ``relay`` accept connections on a port of its own."""
     handlers: set[asyncio.Task[Any]] = set()
@@ -142,7 +154,7 @@ async def listening(relay: Relay, tls: ssl.SSLContext | None = None) -> AsyncIte
         finally:
             handlers.discard(task)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle, relay.host, 0, ssl=tls)
     relay.port = server.sockets[0].getsockname()[1]
     try:
         yield

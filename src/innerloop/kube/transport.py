@@ -91,8 +91,9 @@ def translated(access: Access) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError) as error:
-        # TimeoutError is an OSError too
-        raise _translation(access, error) from error
+        # TimeoutError is an OSError too; the proxy's error would show its URL, password and all
+        secret = isinstance(error, aiohttp.ClientHttpProxyError)
+        raise _translation(access, error) from (None if secret else error)
 
 
 def _translation(access: Access, error: aiohttp.ClientError | OSError) -> KubeError:
