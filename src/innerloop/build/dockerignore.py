@@ -121,15 +121,21 @@ def parse_ignore(text: str, file: str = ".dockerignore") -> Ignore:
 def _parse_line(line: str, number: int, file: str) -> IgnorePattern | None:
     if line.startswith("#") or not (text := line.strip()):
         return None
-    exception = text.startswith("!")
-    text = text[1:].strip() if exception else text
-    # POSIX leaves the meaning of a second leading slash open; to Go's filepath.Clean it has none
-    text = posixpath.normpath(re.sub("^//+", "/", text)) if text else ""
-    if exception and text in ("", "/"):
+    sign = "!" if text.startswith("!") else ""
+    text = text[1:].strip() if sign else text
+    if text:
+        text = _clean(text)
+        text = text.removeprefix("/") or text
+    # the matcher trims and cleans once more what its reader hands over, sign and all
+    text = _clean((sign + text).strip())
+    if text == "!":
         raise LoopError("'!' alone is no pattern", where=Location(file, number))
-    text = text.removeprefix("/") or text
-    # the matcher trims and cleans once more what its reader hands over, but for exceptions their '!' is in the way
-    return IgnorePattern(text if exception else posixpath.normpath(text.strip()), exception, number)
+    return IgnorePattern(text.removeprefix("!"), text.startswith("!"), number)
+
+
+def _clean(path: str) -> str:
+    """Go's filepath.Clean; POSIX leaves the meaning of a second leading slash open, there it has none."""
+    return posixpath.normpath(re.sub("^//+", "/", path))
 
 
 def _compile(pattern: IgnorePattern, file: str) -> re.Pattern[str]:
