@@ -48,6 +48,19 @@ async def start(client: Client, manifest: dict[str, Any]) -> dict[str, Any]:
     return await ready(client, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
 
 
+async def start_without_waiting(client: Client, manifest: dict[str, Any]) -> None:
+    await objects.create(client, manifest)
+
+
+async def container_state(client: Client, namespace: str, name: str, container: str, state: str) -> None:
+    """Return once a container is ``running``, ``waiting`` or ``terminated``."""
+    async with asyncio.timeout(60), aclosing(watch(client, "v1", "Pod", namespace=namespace, name=name)) as events:
+        async for event in events:
+            statuses = event.object.get("status", {}).get("containerStatuses") or []
+            if any(one["name"] == container and state in one["state"] for one in statuses):
+                return
+
+
 async def ready(client: Client, namespace: str, name: str) -> dict[str, Any]:
     """The pod once it is ready."""
     async with asyncio.timeout(60), aclosing(watch(client, "v1", "Pod", namespace=namespace, name=name)) as events:

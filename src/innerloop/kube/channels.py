@@ -29,13 +29,13 @@ EXEC_V5 = "v5.channel.k8s.io"
 EXEC_V4 = "v4.channel.k8s.io"
 PORT_FORWARD_V4 = "v4.channel.k8s.io"
 
-MAX_DATA = 128 * 1024
+MAX_DATA = 64 * 1024
 """Most bytes of data in a message that we send.
 
 The API server, kubelet and CRI runtimes read a message whole into memory before they look at it, and drop the
 connection above 32 MiB (``golang.org/x/net/websocket``: DefaultMaxPayloadBytes). One message blocks all other
-channels until its last byte is taken, so small is better for the terminal; throughput no longer grows beyond
-128 KiB (measured on the built-in node).
+channels until its last byte is taken, so small is better for the terminal; throughput hardly grows beyond 64 KiB
+(measured on the built-in node: 17 MB/s at 4 KiB, 45 at 32, 50 at 64, 60 at 256).
 """
 
 
