@@ -162,7 +162,11 @@ def test_finished_init_container_is_no_trouble() -> None:
 
 def test_crashed_container_has_logs() -> None:
     found = pod_cause(pod(waiting("CrashLoopBackOff"), ended(3), 2), [])
-    assert (found.container, found.logs, found.restarts) == ("app", True, 2)
+    assert (found.container, found.logs, found.restarts) == ("app", "current", 2)
+
+
+def test_container_that_runs_again_has_the_logs_of_the_crash_in_the_former_one() -> None:
+    assert pod_cause(pod(RUNNING, ended(3), 1), []).logs == "previous"
 
 
 def test_readiness_gate_is_named() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Object = dict[str, Any]
 
@@ -45,8 +45,8 @@ class Cause(NamedTuple):
     """Seconds after which it counts as a failure; None: as long as the whole wait."""
     pod: str = ""
     container: str = ""
-    logs: bool = False
-    """Whether the container's last lines tell more."""
+    logs: Literal["", "current", "previous"] = ""
+    """Which of the container's logs tells more: that of the instance there is, or of the one before."""
     restarts: int = 0
 
     @property
@@ -138,7 +138,8 @@ def _crash(status: Object, pod: Object, events: Sequence[Object]) -> Cause | Non
         text += f", restarted {restarts} {'time' if restarts == 1 else 'times'}"
     backing_off = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
     kind, patience = ("crash", BACK_OFF) if backing_off else ("restart", None)
-    return Cause(kind, text, patience, container=name, logs=True, restarts=restarts)
+    logs: Literal["current", "previous"] = "previous" if "running" in state else "current"
+    return Cause(kind, text, patience, container=name, logs=logs, restarts=restarts)
 
 
 def _ending(ended: Object, pod: Object, container: str, events: Sequence[Object]) -> str:

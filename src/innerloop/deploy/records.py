@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -72,11 +72,29 @@ class Inventory(msgspec.Struct, frozen=True):
         """A copy in which ``entries`` are added or replaced."""
         return msgspec.structs.replace(self, entries=self.entries | {entry.identity: entry for entry in entries})
 
-    def without(self, identities: Iterable[Identity]) -> Inventory:
-        """A copy that lacks ``identities``."""
-        gone = set(identities)
+    def merged(self, entries: Iterable[Entry], base: Inventory | None) -> Inventory:
+        """As ``with_entries``, after somebody else may have written since ``base`` was read.
+
+        Who finds an object that another run has just made takes it for one that was there before: then the other
+        run's entry stays.
+        """
+        seen = base.entries if base else {}
+        return self.with_entries(
+            theirs if (theirs := self._made_meanwhile(entry, seen)) else entry for entry in entries
+        )
+
+    def without(self, entries: Iterable[Entry]) -> Inventory:
+        """A copy that lacks ``entries``, except those that somebody has written anew."""
+        gone = {entry.identity for entry in entries if self.entries.get(entry.identity) == entry}
         kept = {identity: entry for identity, entry in self.entries.items() if identity not in gone}
         return msgspec.structs.replace(self, entries=kept)
+
+    def _made_meanwhile(self, entry: Entry, seen: Mapping[Identity, Entry]) -> Entry | None:
+        theirs = self.entries.get(entry.identity)
+        if entry.state is not State.ADOPTED or theirs is None or theirs == seen.get(entry.identity):
+            return None
+        same = theirs.state is State.PENDING or (theirs.state is State.CREATED and theirs.uid == entry.uid)
+        return theirs if same else None
 
 
 def identity(key: ObjectKey) -> Identity:

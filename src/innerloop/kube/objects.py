@@ -96,15 +96,18 @@ async def delete(
     *,
     propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
     uid: str | None = None,
+    resource_version: str | None = None,
     grace_seconds: int | None = None,
 ) -> None:
     """Ask for the object's deletion; see ``wait_deleted``.
 
-    Raises NotFound when there is none, Conflict when ``uid`` is told and it is another object by now.
+    Raises NotFound when there is none, Conflict when it is another object than ``uid``, or was changed since
+    ``resource_version``.
     """
     options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
-    if uid is not None:
-        options["preconditions"] = {"uid": uid}
+    conditions = {"uid": uid, "resourceVersion": resource_version}
+    if told := {name: value for name, value in conditions.items() if value is not None}:
+        options["preconditions"] = told
     if grace_seconds is not None:
         options["gracePeriodSeconds"] = grace_seconds
     await client.request_json("DELETE", await _path(client, key), body=options)

@@ -1,0 +1,91 @@
+"""One object that is waited for: from its state, what goes on around it and the time to a verdict. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from innerloop.deploy.causes import Cause
+from innerloop.deploy.status import Status, status
+from innerloop.deploy.surroundings import Surroundings
+from innerloop.manifest import ObjectKey
+
+POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"})
+EXPLAINED_KINDS = POD_KINDS | {"PersistentVolumeClaim"}
+"""Kinds for which there are causes in their surroundings."""
+
+LOAD_BALANCER_SECONDS = 20.0
+"""After that a Service without an address counts as ready: many clusters have nobody who gives one, and nothing that
+is developed depends on it."""
+
+Lines = Mapping[tuple[str, str, int], Sequence[str]]
+"""Last log lines by pod, container and number of restarts."""
+
+
+class Item:
+    """An object that is waited for, with what is known of it."""
+
+    def __init__(self, key: ObjectKey, started: float) -> None:
+        self.key = key
+        self.started = started
+        self.object: dict[str, Any] | None = None
+        self.listed = False
+        """Whether its kind has been listed, so that a missing object is known to be missing."""
+        self.cause: Cause | None = None
+        self.since = started
+        """When the present cause was first seen."""
+        self.message = ""
+        """What was told last."""
+
+    @property
+    def expires(self) -> float:
+        """When the present cause has lasted too long."""
+        if self.cause is None or self.cause.patience is None:
+            return float("inf")
+        return self.since + self.cause.patience
+
+    @property
+    def step(self) -> str:
+        return f"ready/{self.key.kind}/{self.key.name}"
+
+    @property
+    def title(self) -> str:
+        return f"wait for {self.key}"
+
+    def judge(self, surroundings: Surroundings, lines: Lines, now: float, *, surrounded: bool) -> Status:
+        """The verdict at ``now``; ``surrounded`` tells whether all that is around the object has been seen."""
+        if self.object is None:
+            return Status("failed", "was deleted" if self.message else "does not exist")
+        found = status(self.object)
+        if found.state == "ready":
+            return found
+        if self.key.kind == "PersistentVolumeClaim" and surroundings.awaits_consumer(self.object):
+            return Status("ready", "waits for its first consumer")
+        self._blame(_cause(self.object, surroundings), now)
+        message = f"{found.message}: {_words(self.cause, lines)}" if self.cause else found.message
+        if found.state == "failed":
+            # the cause comes a moment later than the failure when both were there before
+            return Status("failed" if surrounded else "waiting", message)
+        if self.expires > now:
+            return Status("waiting", message)
+        return Status("ready", "has no address yet") if self.key.kind == "Service" else Status("failed", message)
+
+    def _blame(self, cause: Cause | None, now: float) -> None:
+        if cause is None or self.cause is None or cause.identity != self.cause.identity:
+            self.since = now
+        self.cause = cause
+
+
+def _cause(object: dict[str, Any], surroundings: Surroundings) -> Cause | None:
+    # until the controller has seen the change, the pods are those of the former version
+    observed = (object.get("status") or {}).get("observedGeneration")
+    if observed is not None and observed != object["metadata"].get("generation"):
+        return None
+    if object["kind"] == "Service":
+        return Cause("address", "no controller has given one", LOAD_BALANCER_SECONDS)
+    return surroundings.cause(object) if object["kind"] in EXPLAINED_KINDS else None
+
+
+def _words(cause: Cause, lines: Lines) -> str:
+    last = lines.get((cause.pod, cause.container, cause.restarts))
+    return f"{cause.message}: {last[-1]}" if last else cause.message
