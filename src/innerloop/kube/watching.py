@@ -156,20 +156,13 @@ async def _followed(scope: _Scope, version: str) -> AsyncGenerator[WatchEvent, N
                     patience.restore()
                     if type != "BOOKMARK":
                         yield WatchEvent(type, object)
+        except Gone as error:
+            raise _Lost from error
         except KubeError as error:
-            if _forgotten(error):
-                raise _Lost from error
             failure = error
         if clock() - opened > LASTING_SECONDS:
             patience.restore()
         await patience.wait(failure)
-
-
-def _forgotten(error: KubeError) -> bool:
-    # the second: the server's data is older than what we saw, after a restore or in a new cluster (1.18)
-    return isinstance(error, Gone) or (
-        isinstance(error, ApiError) and any(c.get("reason") == "ResourceVersionTooLarge" for c in error.causes)
-    )
 
 
 class _Patience:
