@@ -88,6 +88,23 @@ async def test_a_claim_is_renewed(client: Client, namespace: str, monkeypatch: p
         await until(renewed, what="a later renewTime")
 
 
+@pytest.mark.cluster
+async def test_a_claim_is_made_when_its_namespace_is(
+    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "RETRY_SECONDS", 0.05)
+    later = f"{namespace}-later"
+    async with claimed(client, namespace=later, project="vote", services=["web"], folder=FOLDER, emit=ignore):
+        await objects.create(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": later}})
+
+        async def there() -> bool:
+            found, _ = await objects.list_all(client, "coordination.k8s.io/v1", "Lease", namespace=later)
+            return bool(found)
+
+        await until(there, what="the lease")
+    await objects.delete(client, ObjectKey("v1", "Namespace", "", later))
+
+
 def test_an_expired_lease_is_free() -> None:
     now = datetime.now(UTC)
     assert is_free(lease(now - timedelta(seconds=31)), now)

@@ -28,6 +28,8 @@ from innerloop.manifest import ObjectKey
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+"""Between attempts at a lease whose namespace is yet to be made."""
 RELEASE_SECONDS = 1.0
 """An interrupt ends within two seconds: a lease that can't be deleted in this time is left to expire."""
 
@@ -46,11 +48,11 @@ async def claimed(
     held: list[dict[str, Any]] = []
     try:
         for service in services:
-            lease = await _acquire(client, _lease(namespace, project, service, folder))
-            held.append(lease)
-    except Forbidden as error:
-        emit(Notice(level="warning", message="sessions can't see one another here", detail=str(error)))
-    try:
+            wanted = _lease(namespace, project, service, folder)
+            held.append(wanted)
+            # without the right the renewal tells it; a namespace that is yet to be made has no other session
+            with contextlib.suppress(NotFound, Forbidden):
+                wanted["metadata"]["uid"] = await _acquire(client, wanted)
         async with asyncio.TaskGroup() as group:
             renewals = [group.create_task(_renew(client, lease, emit), name="renew claim") for lease in held]
             yield
@@ -117,14 +119,16 @@ def _lease(namespace: str, project: str, service: str, folder: Path) -> dict[str
     }
 
 
-async def _acquire(client: Client, lease: dict[str, Any]) -> dict[str, Any]:
+async def _acquire(client: Client, lease: dict[str, Any]) -> str:
+    """Make the lease, and return its uid. Raises NotFound when its namespace is missing."""
     key = _key(lease)
     while True:
-        with contextlib.suppress(Conflict):
-            return await objects.create(client, lease)
         try:
-            there = await objects.get(client, key)
-        except NotFound:
+            made = await objects.create(client, lease)
+            return str(made["metadata"]["uid"])
+        except Conflict:
+            there = await _look(client, key)
+        if there is None:
             continue
         if not is_free(there, datetime.now(UTC)):
             service = lease["metadata"]["annotations"][PREFIX + "service"]
@@ -138,26 +142,43 @@ async def _acquire(client: Client, lease: dict[str, Any]) -> dict[str, Any]:
             await objects.delete(client, key, uid=there["metadata"]["uid"])
 
 
+async def _look(client: Client, key: ObjectKey) -> dict[str, Any] | None:
+    with contextlib.suppress(NotFound):
+        return await objects.get(client, key)
+    return None
+
+
 async def _renew(client: Client, lease: dict[str, Any], emit: Emit) -> None:
-    key, uid = _key(lease), lease["metadata"]["uid"]
+    """Renew a lease as long as the session lives; one that is missing is made."""
     told = False
     while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        change = {"metadata": {"uid": uid}, "spec": {"renewTime": _micro_time()}}
+        metadata = lease["metadata"]
+        await asyncio.sleep(RENEW_SECONDS if "uid" in metadata else RETRY_SECONDS)
         try:
-            await objects.patch(client, key, change)
+            if "uid" not in metadata:
+                metadata["uid"] = await _acquire(client, lease)
+            change = {"metadata": {"uid": metadata["uid"]}, "spec": {"renewTime": _micro_time()}}
+            await objects.patch(client, _key(lease), change)
             told = False
-        except KubeError as error:
-            # the session goes on without it: the API may be away for a while, or the namespace gone
+        except NotFound:
+            metadata.pop("uid", None)
+        except LoopError as error:
+            # the session goes on without it: there may be no right to it, or the API is away for a while
             if not told:
-                emit(Notice(level="warning", message=f"cannot renew the claim {key.name}", detail=str(error)))
+                emit(
+                    Notice(
+                        level="warning",
+                        message=f"other sessions can't see this one: {error}",
+                        detail=error.detail or "",
+                    )
+                )
             told = True
 
 
 async def _release(client: Client, held: list[dict[str, Any]]) -> None:
     with contextlib.suppress(KubeError, TimeoutError):
         async with asyncio.timeout(RELEASE_SECONDS):
-            for lease in held:
+            for lease in [lease for lease in held if "uid" in lease["metadata"]]:
                 with contextlib.suppress(NotFound, Conflict):
                     await objects.delete(client, _key(lease), uid=lease["metadata"]["uid"])
 
