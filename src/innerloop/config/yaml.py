@@ -27,26 +27,33 @@ _TAG = "tag:yaml.org,2002:"
 
 
 def parse(text: str, file: str) -> Node | None:
-    """The one document of a file, None when it is empty.
+    """The one document of a file, None when it is empty. Its keys are text as written: ``y`` is no boolean there.
 
     Raises LoopError with the place for everything that is no YAML, and when there are several documents.
     """
-    documents = _Reader(text, file).documents()
+    documents = _Reader(text, file, written_keys=True).documents()
     if len(documents) > 1:
         raise LoopError("one YAML document is expected, this begins another", where=documents[1].where)
     return documents[0] if documents and not nodes.is_null(documents[0]) else None
 
 
-def load_all(text: str, file: str) -> list[Any]:
-    """The values of all documents but the empty ones. Raises LoopError with the place."""
-    return [nodes.plain(node) for node in _Reader(text, file).documents() if not nodes.is_null(node)]
+def load_all(text: str, file: str, *, last_wins: bool = False) -> list[Any]:
+    """The values of all documents but the empty ones; keys are the text that JSON makes of them.
+
+    With ``last_wins`` a duplicate key is no error: the later one counts, as Helm and ``kubectl`` have it.
+    Raises LoopError with the place.
+    """
+    documents = _Reader(text, file, last_wins=last_wins).documents()
+    return [nodes.plain(node) for node in documents if not nodes.is_null(node)]
 
 
 class _Reader:
     """Builds nodes from one stream's events. Anchors live as long as their document."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, *, written_keys: bool = False, last_wins: bool = False) -> None:
         self._file = file
+        self._written_keys = written_keys
+        self._last_wins = last_wins
         self._text = text
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._open: set[str] = set()
@@ -113,8 +120,8 @@ class _Reader:
             if isinstance(key, Scalar) and key.plain and key.text == "<<":
                 merged += _merge_sources(value)
                 continue
-            name = _key(key)
-            if name in entries:
+            name = key.text if self._written_keys and isinstance(key, Scalar) else _key(key)
+            if name in entries and not self._last_wins:
                 first = entries[name].where
                 raise LoopError(
                     f"duplicate key '{name}', first given in line {first.line}",
