@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 
 from innerloop.kube.client import Client
 from innerloop.kube.discovery import resource
+from innerloop.kube.errors import Invalid, NotFound
 from innerloop.kube.lines import Lines
 
 LONGEST_LINE = 1 << 20
@@ -45,9 +46,19 @@ async def follow(
     if tail is not None:
         query["tailLines"] = tail
     lines = Lines(LONGEST_LINE)
-    async with client.open_stream(path, query=query, accept="*/*") as stream:
-        async for chunk in stream.chunks:
-            for line in lines.feed(chunk):
-                yield line
+    try:
+        async with client.open_stream(path, query=query, accept="*/*") as stream:
+            async for chunk in stream.chunks:
+                for line in lines.feed(chunk):
+                    yield line
+    except NotFound as error:
+        raise _not_started(error) or error from error
     if rest := lines.rest():
         yield rest
+
+
+def _not_started(error: NotFound) -> Invalid | None:
+    """The error of a pod that its node has not heard of yet: kubelet's own 404 (1.36), passed on as "pods/log"."""
+    if (error.body.get("details") or {}).get("kind") == "pods":
+        return None
+    return Invalid(400, "BadRequest", {**error.body, "message": "the node has not heard of the pod yet"})
