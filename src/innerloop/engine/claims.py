@@ -64,11 +64,23 @@ async def claimed(
         await _release(client, held)
 
 
+async def held(client: Client, project: str, namespace: str) -> dict[str, dict[str, Any]]:
+    """The live leases of a project, by service."""
+    found, _ = await objects.list_all(
+        client,
+        "coordination.k8s.io/v1",
+        "Lease",
+        namespace=namespace,
+        label_selector="app.kubernetes.io/managed-by=innerloop",
+    )
+    now = datetime.now(UTC)
+    mine = [lease for lease in found if _note(lease, "project") == project and not is_free(lease, now)]
+    return {_note(lease, "service"): lease for lease in mine}
+
+
 def holder_of(lease: dict[str, Any]) -> str:
     """Who holds a lease, for people: ``ann@laptop in /src/vote (process 4711)``."""
-    notes = lease["metadata"].get("annotations") or {}
-    who, where, pid = (notes.get(PREFIX + name, "?") for name in ("holder", "folder", "pid"))
-    return f"{who} in {where} (process {pid})"
+    return f"{_note(lease, 'holder')} in {_note(lease, 'folder')} (process {_note(lease, 'pid')})"
 
 
 def is_free(lease: dict[str, Any], now: datetime) -> bool:
@@ -79,10 +91,9 @@ def is_free(lease: dict[str, Any], now: datetime) -> bool:
         return True
     if now - datetime.fromisoformat(renewed) > timedelta(seconds=spec.get("leaseDurationSeconds") or LEASE_SECONDS):
         return True
-    notes = lease["metadata"].get("annotations") or {}
-    if not notes.get(PREFIX + "boot") or notes[PREFIX + "boot"] != _boot_id():
+    if not _note(lease, "boot") or _note(lease, "boot") != _boot_id():
         return False
-    return not _is_running(notes.get(PREFIX + "pid", ""), notes.get(PREFIX + "process-start", ""))
+    return not _is_running(_note(lease, "pid"), _note(lease, "process-start"))
 
 
 def lease_name(project: str, service: str) -> str:
@@ -95,6 +106,8 @@ def lease_name(project: str, service: str) -> str:
 def _lease(namespace: str, project: str, service: str, folder: Path) -> dict[str, Any]:
     holder = f"{getpass.getuser()}@{socket.gethostname()}"
     notes = {
+        "project": project,
+        "service": service,
         "holder": holder,
         "folder": str(folder),
         "pid": str(os.getpid()),
@@ -107,8 +120,8 @@ def _lease(namespace: str, project: str, service: str, folder: Path) -> dict[str
         "metadata": {
             "name": lease_name(project, service),
             "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": "innerloop", PREFIX + "project": project},
-            "annotations": {PREFIX + "service": service} | {PREFIX + name: value for name, value in notes.items()},
+            "labels": {"app.kubernetes.io/managed-by": "innerloop"},
+            "annotations": {PREFIX + name: text for name, text in notes.items()},
         },
         "spec": {
             "holderIdentity": f"{holder}:{os.getpid()}",
@@ -131,9 +144,8 @@ async def _acquire(client: Client, lease: dict[str, Any]) -> str:
         if there is None:
             continue
         if not is_free(there, datetime.now(UTC)):
-            service = lease["metadata"]["annotations"][PREFIX + "service"]
             raise LoopError(
-                f"{service} is being developed by {holder_of(there)}",
+                f"{_note(lease, 'service')} is being developed by {holder_of(there)}",
                 detail=f"since {there['spec'].get('acquireTime')}, in namespace {key.namespace}",
                 hint="end that session, choose another namespace, or develop other services: loop dev SERVICE",
             )
@@ -181,6 +193,10 @@ async def _release(client: Client, held: list[dict[str, Any]]) -> None:
             for lease in [lease for lease in held if "uid" in lease["metadata"]]:
                 with contextlib.suppress(NotFound, Conflict):
                     await objects.delete(client, _key(lease), uid=lease["metadata"]["uid"])
+
+
+def _note(lease: dict[str, Any], name: str) -> str:
+    return str((lease["metadata"].get("annotations") or {}).get(PREFIX + name, ""))
 
 
 def _key(lease: dict[str, Any]) -> ObjectKey:

@@ -1,0 +1,89 @@
+"""What of a project runs in the cluster, by its inventory: works without rendering, also beside a broken template."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from innerloop.deploy import inventory
+from innerloop.deploy.together import together
+from innerloop.dev.pods import is_terminating, target_containers
+from innerloop.engine.workloads import Workload, workloads
+from innerloop.errors import LoopError
+from innerloop.kube import objects
+from innerloop.kube.client import Client
+from innerloop.kube.errors import NotFound
+from innerloop.manifest import Manifest, ObjectKey
+
+WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod")
+
+
+async def deployed_workloads(client: Client, project: str, namespace: str) -> list[Workload]:
+    """The project's workloads as they are in the cluster. Raises LoopError when it is not deployed there."""
+    stored = await inventory.read(client, project, namespace)
+    if stored is None:
+        raise LoopError(
+            f"{project} is not deployed in namespace {namespace}", hint="deploy it: loop deploy, or loop dev"
+        )
+    keys = [entry.key for entry in stored.inventory.entries.values() if entry.key.kind in WORKLOAD_KINDS]
+    found = await together(partial(_get, client), keys, name="get workload")
+    return workloads((Manifest(object) for object in found if object is not None), namespace)
+
+
+def pick(found: Sequence[Workload], service: str) -> list[Workload]:
+    """The workloads that a user means by a service: those of a dev target of that name, else the workload itself.
+
+    Raises LoopError with a suggestion when there is none.
+    """
+    chosen = [one for one in found if service in one.targets] or [one for one in found if one.service == service]
+    if chosen:
+        return chosen
+    names = sorted({name for one in found for name in (one.service, *one.targets)})
+    near = difflib.get_close_matches(service, names, n=1)
+    raise LoopError(
+        f"no service '{service}' is deployed",
+        hint=f"did you mean '{near[0]}'?" if near else f"deployed: {', '.join(names) or 'none that has pods'}",
+    )
+
+
+async def running_pod(client: Client, workload: Workload, container: str = "", target: str = "") -> tuple[str, str]:
+    """Name and container of the workload's newest running pod; a dev target's own container unless one is named.
+
+    Raises LoopError when none runs, or the pod has no such container.
+    """
+    key = workload.key
+    pods, _ = await objects.list_all(client, "v1", "Pod", namespace=key.namespace, label_selector=workload.selector)
+    running = [pod for pod in pods if _is_running(pod)]
+    if not running:
+        raise LoopError(f"no pod of {workload.service} runs", hint="see why: loop status")
+    pod = max(running, key=lambda pod: (_is_ready(pod), pod["metadata"]["creationTimestamp"]))
+    names = [one["name"] for one in pod["spec"]["containers"]]
+    wanted = container or next(iter(target_containers(pod, target)), "") or _default(pod) or names[0]
+    if wanted not in names:
+        raise LoopError(f"{workload.service} has no container '{wanted}'", hint=f"it has: {', '.join(names)}")
+    return pod["metadata"]["name"], wanted
+
+
+async def _get(client: Client, key: ObjectKey) -> dict[str, Any] | None:
+    try:
+        found = await objects.get(client, key)
+    except NotFound:
+        return None
+    # lists and watches need them, and the server leaves them out of some answers
+    return {"apiVersion": key.api_version, "kind": key.kind, **found}
+
+
+def _is_running(pod: dict[str, Any]) -> bool:
+    return pod["status"].get("phase") == "Running" and not is_terminating(pod)
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _default(pod: dict[str, Any]) -> str:
+    # what kubectl goes by since 1.21
+    return (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container", "")

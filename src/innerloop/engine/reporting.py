@@ -1,0 +1,121 @@
+"""What is deployed, whether it is ready and why not, and who develops it: the facts behind ``loop status``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from innerloop.deploy import inventory
+from innerloop.deploy.status import status
+from innerloop.deploy.surroundings import Surroundings
+from innerloop.deploy.together import together
+from innerloop.engine import claims, control
+from innerloop.engine.scope import Scope
+from innerloop.engine.snapshot import Snapshot
+from innerloop.kube import objects
+from innerloop.kube.errors import Forbidden, NotFound
+from innerloop.manifest import ObjectKey
+from innerloop.project import Project
+
+SURROUNDING_KINDS = (("v1", "Pod"), ("apps/v1", "ReplicaSet"), ("v1", "Event"))
+
+
+class ObjectReport(msgspec.Struct, frozen=True, kw_only=True):
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    state: str
+    """``ready``, ``waiting``, ``failed`` or ``missing``."""
+    message: str = ""
+
+
+class Developer(msgspec.Struct, frozen=True, kw_only=True):
+    service: str
+    holder: str
+    since: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    project: str
+    context: str
+    namespace: str
+    deployed_from: str = ""
+    """``user@host:folder`` of who applied last; empty when nothing is deployed."""
+    objects: tuple[ObjectReport, ...] = ()
+    developers: tuple[Developer, ...] = ()
+    sessions: tuple[Snapshot, ...] = ()
+    """Sessions of this project's folder on this machine."""
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.objects) and all(one.state == "ready" for one in self.objects)
+
+
+async def report(project: Project, scope: Scope) -> Report:
+    """The present state. Raises ApiError, ConnectionFailed."""
+    stored = await inventory.read(scope.client, project.name, project.namespace)
+    keys = [entry.key for entry in stored.inventory.entries.values()] if stored else []
+    live = await together(partial(_get, scope), keys, name="get")
+    surroundings = await _surroundings(scope, keys, [one for one in live if one])
+    return Report(
+        project=project.name,
+        context=scope.context,
+        namespace=project.namespace,
+        deployed_from=stored.inventory.owner.origin if stored else "",
+        objects=tuple(_judge(key, object, surroundings) for key, object in zip(keys, live, strict=True)),
+        developers=await _developers(project, scope),
+        sessions=tuple(await control.sessions(project.folder)),
+    )
+
+
+async def _get(scope: Scope, key: ObjectKey) -> dict[str, Any] | None:
+    try:
+        return await objects.get(scope.client, key)
+    except NotFound:
+        return None
+
+
+async def _surroundings(scope: Scope, keys: list[ObjectKey], live: list[dict[str, Any]]) -> Surroundings:
+    """What tells why objects are not ready; nothing is asked for where all are."""
+    surroundings = Surroundings()
+    if all(status(object).state == "ready" for object in live):
+        return surroundings
+    for namespace in {key.namespace for key in keys if key.namespace}:
+        for api_version, kind in SURROUNDING_KINDS:
+            try:
+                found, _ = await objects.list_all(scope.client, api_version, kind, namespace=namespace)
+            except Forbidden:
+                continue  # whether objects are ready is told without, only not why
+            for object in found:
+                list(surroundings.feed("ADDED", {"apiVersion": api_version, "kind": kind, **object}))
+    return surroundings
+
+
+def _judge(key: ObjectKey, object: dict[str, Any] | None, surroundings: Surroundings) -> ObjectReport:
+    state, message = "missing", "somebody removed it"
+    if object is not None:
+        state, message = status(object)
+        if state != "ready" and (cause := surroundings.cause(object)):
+            message = cause.message
+    return ObjectReport(
+        api_version=key.api_version,
+        kind=key.kind,
+        namespace=key.namespace,
+        name=key.name,
+        state=state,
+        message=message,
+    )
+
+
+async def _developers(project: Project, scope: Scope) -> tuple[Developer, ...]:
+    try:
+        held = await claims.held(scope.client, project.name, project.namespace)
+    except Forbidden:
+        return ()
+    return tuple(
+        Developer(service=service, holder=claims.holder_of(lease), since=lease["spec"].get("acquireTime", ""))
+        for service, lease in held.items()
+    )
