@@ -186,8 +186,8 @@ async def test_peer_that_waits_for_the_container_is_not_dead(
     client: Client, box: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurry(monkeypatch)
-    result = await run(client, box, "box", "app", ["sh", "-c", "sleep 3; wc -c"], input=bytes(3 * MEGABYTE))
-    assert int(result.stdout) == 3 * MEGABYTE
+    result = await run(client, box, "box", "app", ["sh", "-c", "sleep 3; wc -c"], input=bytes(32 * MEGABYTE))
+    assert int(result.stdout) == 32 * MEGABYTE
 
 
 async def test_unread_output_makes_the_command_wait(client: Client, box: str) -> None:
