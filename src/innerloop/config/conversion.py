@@ -10,6 +10,7 @@ from typing import Any
 
 from innerloop import project as model
 from innerloop.config import format
+from innerloop.config.ports import parse_forward
 from innerloop.config.problems import Problems, suggestion
 from innerloop.errors import Location, LoopError
 
@@ -168,13 +169,7 @@ class Converter:
         if isinstance(entry, format.PortEntry):
             local = entry.local or entry.remote
             return model.PortForward(local=local, remote=entry.remote, address=entry.address)
-        address, _, ports = str(entry).rpartition(":")
-        address, _, local_text = address.rpartition(":")
-        numbers = [int(part) for part in (local_text or ports, ports) if part.isdecimal() and 0 < int(part) < 65536]
-        if len(numbers) < 2:
-            hint = "for instance 8085:80, 8085, or 0.0.0.0:8085:80; ports are from 1 to 65535"
-            raise LoopError(f"'{entry}' is not LOCAL:REMOTE", hint=hint)
-        return model.PortForward(local=numbers[0], remote=numbers[1], address=address.strip("[]") or "127.0.0.1")
+        return parse_forward(str(entry))
 
     def _split(self, command: str | list[str], path: str) -> tuple[str, ...]:
         if isinstance(command, list):

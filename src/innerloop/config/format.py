@@ -153,20 +153,20 @@ class Command(Section):
     """A command of the project, for `loop run`."""
 
     run: Annotated[str, Meta(description="For a shell, run in the project's folder.")]
-    description: str = ""
+    description: Annotated[str, Meta(description="For the list of commands.")] = ""
 
 
 class Environment(Section):
     """Where the project is promoted to."""
 
     variables: Annotated[str | None, Meta(description="File of variables, in the grammar of .env.")] = None
-    namespace: str | None = None
+    namespace: Annotated[str | None, Meta(description="Namespace in that environment.")] = None
 
 
 class GitOps(Section):
     """The repository of rendered manifests."""
 
-    repository: str
+    repository: Annotated[str, Meta(description="Address of the repository.")]
 
 
 class When(Section):
@@ -213,4 +213,4 @@ class File(Section):
     plugins: Annotated[str | list[str], Meta(description="Python files, relative to loop.yaml.")] = []
     profiles: Annotated[dict[Key, Profile], Meta(description="Named patches of this file.")] = {}
     environments: Annotated[dict[Key, Environment], Meta(description="Environments of the outer loop.")] = {}
-    gitops: GitOps | None = None
+    gitops: Annotated[GitOps | None, Meta(description="Where rendered manifests go.")] = None
