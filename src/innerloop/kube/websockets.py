@@ -45,6 +45,7 @@ class Socket:
         self._heard = _now()
         self._sent = 0
         self._taken = 0
+        self._ended = False
 
     async def receive(self) -> bytes | None:
         """The next message, None once the other end has closed in good order.
@@ -52,7 +53,7 @@ class Socket:
         Raises ConnectionFailed when the connection broke off or no longer answers. Nothing is lost when it is
         cancelled. Pings are only sent, and death only noticed, while somebody receives.
         """
-        while True:
+        while not self._ended:
             try:
                 async with asyncio.timeout(PING_SECONDS):
                     message = await self._websocket.receive()
@@ -68,7 +69,8 @@ class Socket:
                 await self._control(self._websocket.pong(message.data))
             else:
                 self._check_end(message)
-                return None
+                self._ended = True
+        return None
 
     async def send(self, message: bytes) -> None:
         """Send one message; waits while the other end does not take it. Raises ConnectionFailed."""
