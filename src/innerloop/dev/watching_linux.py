@@ -1,0 +1,165 @@
+"""Watching trees by inotify, which knows only single folders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from innerloop.dev import inotify
+from innerloop.dev.watching import Watch
+from innerloop.errors import LoopError
+
+_CAME_OR_WENT = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
+
+CREATED_SECONDS = 0.1
+"""How long a file that was created but not written yet is left to its writer."""
+
+
+class InotifyWatch(Watch):
+    """Watches each folder below the paths, and the nearest existing folder above each path: there a path's own
+    creation, removal and renaming are seen. Of the folders further up, only whether they stay."""
+
+    def __init__(self, paths: Iterable[Path], ignore: Callable[[Path, bool], bool]) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._inotify = inotify.instance()
+        self._roots = [os.path.abspath(path) for path in paths]
+        self._ignore = ignore
+        self._watches: dict[str, int] = {}
+        self._created: dict[str, float] = {}
+        try:
+            for root in self._roots:
+                self._add_root(root)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for folder, watch in self._watches.items():
+            self._inotify.remove(self, folder, watch)
+        self._watches.clear()
+        super().close()
+
+    def take(self, folder: str, mask: int, name: str) -> None:
+        """An event from inotify."""
+        if not name:
+            if mask & (inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT):
+                self._renew(folder)
+            return
+        path = os.path.join(folder, name)
+        if mask & inotify.FOLDER and mask & _CAME_OR_WENT:
+            self._renew(path)
+        if any(path == root or _is_below(path, root) for root in self._roots):
+            self._take_below(path, mask)
+
+    def ended(self, folder: str, watch: int) -> None:
+        if self._watches.get(folder) == watch:
+            del self._watches[folder]
+
+    def overflowed(self) -> None:
+        for root in self._roots:
+            self._guard(self._add_root, root)
+        self._changed.update(self._roots)
+
+    def _take_below(self, path: str, mask: int) -> None:
+        is_folder = bool(mask & inotify.FOLDER)
+        if path not in self._roots and self._ignore(Path(path), is_folder):
+            return
+        if is_folder and mask & inotify.MOVED_FROM:
+            self._forget(path)
+        elif is_folder and mask & (inotify.CREATE | inotify.MOVED_TO):
+            self._guard(self._add_tree, path)
+        elif mask & inotify.CREATE and self._has_writer(path):
+            return
+        self._created.pop(path, None)
+        self._changed.add(path)
+
+    def _has_writer(self, path: str) -> bool:
+        """Whether a new file is likely to be written and closed; if it is not, it is reported a little later."""
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return False
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            return False
+        if not self._created:
+            self._loop.call_later(CREATED_SECONDS, self._report_created)
+        self._created[path] = self._loop.time() + CREATED_SECONDS
+        return True
+
+    def _report_created(self) -> None:
+        now = self._loop.time()
+        due = [path for path, time in self._created.items() if time <= now]
+        for path in due:
+            del self._created[path]
+        self._changed.update(due)
+        if self._created and not self._closed:
+            self._loop.call_later(CREATED_SECONDS, self._report_created)
+        self.flush()
+
+    def _renew(self, folder: str) -> None:
+        """A folder above some of the paths came or went: find them anew. (Of one below, the folder above it tells.)"""
+        roots = [root for root in self._roots if _is_below(root, folder)]
+        if not roots:
+            return
+        self._forget(folder)
+        for root in roots:
+            self._guard(self._add_root, root)
+            self._changed.add(root)
+
+    def _add_root(self, root: str) -> None:
+        above = os.path.dirname(root)
+        while not self._add(above) and above != os.path.dirname(above):
+            above = os.path.dirname(above)
+        # what was missing may have been made before the folder above it was watched
+        while above != os.path.dirname(root):
+            above = os.path.join(above, os.path.relpath(root, above).partition("/")[0])
+            if not self._add(above):
+                break
+        if os.path.isdir(root):
+            self._add_tree(root)
+        while above != os.path.dirname(above):
+            above = os.path.dirname(above)
+            self._add(above, only_itself=True)
+
+    def _add_tree(self, folder: str) -> None:
+        """Watch a folder and those in it. The watch comes before the look inside, so nothing new slips through."""
+        left = [folder]
+        while left:
+            place = left.pop()
+            if self._add(place):
+                left += self._folders_in(place)
+
+    def _folders_in(self, folder: str) -> Iterator[str]:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and not self._ignore(Path(entry.path), True):
+                    yield entry.path
+
+    def _add(self, folder: str, *, only_itself: bool = False) -> bool:
+        watch = self._inotify.add(self, folder, only_itself=only_itself)
+        former = self._watches.pop(folder, None)
+        if former is not None and former != watch:
+            self._inotify.remove(self, folder, former)
+        if watch is not None:
+            self._watches[folder] = watch
+        return watch is not None
+
+    def _forget(self, folder: str) -> None:
+        for place in [place for place in self._watches if place == folder or _is_below(place, folder)]:
+            self._inotify.remove(self, place, self._watches.pop(place))
+
+    def _guard(self, action: Callable[[str], None], path: str) -> None:
+        """Errors belong to who waits for the next batch, not to the event loop that calls us."""
+        try:
+            action(path)
+        except (LoopError, OSError) as error:
+            self._error = error
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder if folder.endswith("/") else f"{folder}/")
