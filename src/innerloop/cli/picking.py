@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import termios
@@ -13,11 +14,12 @@ from typing import NamedTuple
 _UP = (b"\x1b[A", b"\x1bOA", b"k", b"\x10")
 _DOWN = (b"\x1b[B", b"\x1bOB", b"j", b"\x0e")
 _CANCEL = (b"", b"\x1b", b"q", b"\x04")
+_KEY = re.compile(rb"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 _SHOWN_AT_MOST = 15
 
 
 class Cursor(NamedTuple):
-    index: int
+    row: int
     digits: str = ""
     """The number typed so far."""
 
@@ -38,14 +40,15 @@ def pick(names: Sequence[str], *, title: str, current: str) -> str:
         # signals stay the terminal's: ^C raises KeyboardInterrupt
         tty.setcbreak(terminal)
         while True:
-            lines = _lines(names, cursor.index, height, current)
+            lines = _lines(names, cursor.row, height, current)
             _write("".join(f"{line}\x1b[K\n" for line in lines))
-            key = os.read(terminal, 16)
-            if key in (b"\r", b"\n"):
-                return names[cursor.index]
-            if key in _CANCEL:
-                raise KeyboardInterrupt
-            cursor = moved(cursor, key, len(names))
+            # several keys may arrive at once; none at all is the terminal's end
+            for key in _KEY.findall(os.read(terminal, 64)) or [b""]:
+                if key in (b"\r", b"\n"):
+                    return names[cursor.row]
+                if key in _CANCEL:
+                    raise KeyboardInterrupt
+                cursor = moved(cursor, key, len(names))
             _write(f"\x1b[{len(lines)}A")
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
@@ -54,9 +57,9 @@ def pick(names: Sequence[str], *, title: str, current: str) -> str:
 def moved(cursor: Cursor, key: bytes, count: int) -> Cursor:
     """Where a key leads among ``count`` entries; digits that follow each other are one number, from 1."""
     if key in _UP:
-        return Cursor((cursor.index - 1) % count)
+        return Cursor((cursor.row - 1) % count)
     if key in _DOWN:
-        return Cursor((cursor.index + 1) % count)
+        return Cursor((cursor.row + 1) % count)
     if not key.isdigit():
         return cursor
     for digits in (cursor.digits + key.decode(), key.decode()):
