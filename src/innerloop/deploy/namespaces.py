@@ -58,16 +58,17 @@ async def dissolve(
     namespace: str,
     ours: Share,
     *,
-    own: Iterable[ObjectKey],
+    claims: Iterable[ObjectKey],
     project: str,
     timeout: float,
     tell: Callable[[str], None],
 ) -> str | None:
-    """Remove the namespace if it is ours alone, and nothing is in it but the project's objects and ``own``.
+    """Remove the namespace if it is ours alone, and nothing is in it but the project's objects and ``claims``.
 
     Returns None when it is gone, else why it stays; that is empty where it was never ours.
     """
     key = key_of(namespace)
+    deadline = asyncio.get_running_loop().time() + timeout
     try:
         live = await looking.look(client, key)
         if live is None or ours.label not in sharing.sharers(live):
@@ -75,8 +76,10 @@ async def dissolve(
         if users := sharing.others(live, ours):
             await objects.patch(client, key, {"metadata": {"labels": {ours.label: None}}})
             return f"it is part of {', '.join(users)} too"
-        if foreign := await foreign_objects(client, namespace, own, project):
+        if foreign := await foreign_objects(client, namespace, claims, project):
             return f"it has what we did not put there: {some(foreign)}"
+        # the namespace controller comes back for what has finalizers only after 15 s (Kubernetes 1.36)
+        await _delete_claims(client, claims, deadline, tell)
         await objects.delete(client, key, uid=live["uid"], resource_version=live["resourceVersion"])
     except NotFound:
         return None
@@ -85,8 +88,18 @@ async def dissolve(
     except Forbidden as error:
         return f"no right to remove it: {error.message}"
     tell(f"namespace {namespace} is ending")
-    deadline = asyncio.get_running_loop().time() + timeout
     return await _ending(client, key) if await await_gone(client, {key: live["uid"]}, deadline, tell) else None
+
+
+async def _delete_claims(
+    client: Client, claims: Iterable[ObjectKey], deadline: float, tell: Callable[[str], None]
+) -> None:
+    deleting = {}
+    for claim in claims:
+        if live := await looking.look(client, claim):
+            await objects.delete(client, claim, uid=live["uid"])
+            deleting[claim] = live["uid"]
+    await await_gone(client, deleting, deadline, tell)
 
 
 async def _create(client: Client, namespace: str, ours: Share) -> Ensured:

@@ -131,7 +131,7 @@ class _Run:
             self._client,
             self._namespace,
             self._ours,
-            own=claims,
+            claims=claims,
             project=self._project,
             timeout=self._timeout,
             tell=self._tell,

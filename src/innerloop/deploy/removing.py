@@ -130,9 +130,10 @@ def _is_ours(scope: _Scope, entry: Entry, live: Metadata) -> bool:
 
 
 async def _delete(scope: _Scope, entry: Entry, uid: str, resource_version: str | None = None) -> _Deleting:
-    await objects.delete(
-        scope.client, entry.key, propagation=scope.propagation, uid=uid, resource_version=resource_version
-    )
+    # the garbage collector, who ends a foreground deletion, learns of custom kinds only each 30 s (Kubernetes 1.36)
+    workload = phase(entry.key.group, entry.key.kind) is Phase.WORKLOADS
+    propagation = scope.propagation if workload else "Background"
+    await objects.delete(scope.client, entry.key, propagation=propagation, uid=uid, resource_version=resource_version)
     return _Deleting(entry.key, uid)
 
 

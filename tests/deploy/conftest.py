@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from innerloop.kube import config, objects
+from innerloop.kube.access import Impersonation
+from innerloop.kube.client import Client, connect
+from innerloop.kube.errors import NotFound
+from innerloop.manifest import ObjectKey
+from tests.deploy.deployment import Deployment, unique
+
+
+@pytest.fixture
+def shop(client: Client, namespace: str, tmp_path: Path) -> Deployment:
+    """A project in a namespace that was there before."""
+    return Deployment(client, namespace, tmp_path)
+
+
+@pytest.fixture
+async def new_namespace(client: Client) -> AsyncIterator[str]:
+    """The name of a namespace that does not exist yet."""
+    name = unique("test")
+    yield name
+    with suppress(NotFound):
+        await objects.delete(client, ObjectKey("v1", "Namespace", "", name))
+
+
+@pytest.fixture
+def own(client: Client, new_namespace: str, tmp_path: Path) -> Deployment:
+    """A project whose namespace is made with it."""
+    return Deployment(client, new_namespace, tmp_path)
+
+
+@pytest.fixture
+async def developer(client: Client, kubeconfig: Path, namespace: str) -> AsyncIterator[Client]:
+    """A client that may do in ``namespace`` what the role edit allows, and nothing elsewhere."""
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "developer", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "dev-ann"}],
+    }
+    await objects.create(client, binding)
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    async with connect(access) as connected:
+        yield connected
