@@ -32,7 +32,8 @@ async def image_ids() -> dict[str, str]:
 async def build(order: Order, on_line: OnLine) -> int:
     image = order.image
     # docker's own format keeps HEALTHCHECK and SHELL; a base is pulled when it is missing, as docker does
-    argv = ["buildah", "bud", "--layers", "--format", "docker", "--pull=false"]
+    # the machine's own network for RUN: a bridge would leave an interface and firewall rules behind
+    argv = ["buildah", "bud", "--layers", "--format", "docker", "--pull=false", "--network", "host"]
     argv += ["--tag", order.reference, "--file", str(image.dockerfile)]
     argv += ["--ignorefile", str(order.ignore)] if order.ignore else []
     argv += ["--target", image.target] if image.target else []

@@ -19,6 +19,10 @@ PACKAGES = "ca-certificates,netbase,tzdata"
 """Beside the minimal set: what the usual slim image has too."""
 
 
+_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+"""Where Debian's update-ca-certificates(8) looks for those that an administrator added."""
+
+
 class Sources(NamedTuple):
     mirror: str
     """Of the suite itself, for debootstrap."""
@@ -59,6 +63,11 @@ def read_indexes(listing: str, release: str) -> Sources | None:
         lines[f"deb {site} {SUITE}{pocket} main"] = None
         mirror = mirror if pocket else site
     return Sources(mirror, tuple(lines)) if mirror else None
+
+
+def certificates() -> list[Path]:
+    """The authorities that this machine trusts beside the usual ones: what it takes to reach its package registries."""
+    return sorted(_CERTIFICATES.rglob("*.crt"))
 
 
 async def proxies() -> dict[str, str]:

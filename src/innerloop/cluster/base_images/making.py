@@ -36,6 +36,8 @@ def layout_reference(recipe: Recipe) -> str:
     for name in dict.fromkeys((DEBIAN.dockerfile, recipe.dockerfile)):
         for file in sorted(_RECIPES.glob(f"{name}.*")):
             digest.update(file.read_bytes())
+    for certificate in debian.certificates():
+        digest.update(certificate.read_bytes())
     return f"oci:{_layout()}:{recipe.ref}-{digest.hexdigest()[:12]}"
 
 
@@ -90,6 +92,9 @@ class Workshop:
         context = self._folder / "debian"
         context.mkdir()
         (context / "sources.list").write_text("\n".join((*sources.lines, "")))
+        (context / "certificates").mkdir()
+        for number, certificate in enumerate(debian.certificates()):
+            shutil.copy(certificate, context / "certificates" / f"{number}.crt")
         root = self._folder / "root"
         await debian.bootstrap(sources.mirror, root, context / "rootfs.tar", progress, self._proxies)
         await self._build(DEBIAN, context, _BASE_TAG, output)

@@ -9,6 +9,7 @@ COPY . /usr/local/
 RUN ldconfig \
  && cd /usr/local/bin && ln -s python3.[0-9]* python3 && ln -s python3 python \
  && python -c "import bz2, ctypes, lzma, readline, sqlite3, ssl, zlib" \
+ && printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' > /etc/pip.conf \
  && python -m ensurepip --default-pip && rm -rf /root/.cache \
  && find /usr/local/lib -name __pycache__ -prune -exec rm -rf {} +
 CMD ["python3"]
