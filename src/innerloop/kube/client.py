@@ -20,6 +20,7 @@ from innerloop import __version__
 from innerloop.kube import proxies, tls, transport
 from innerloop.kube.access import Access, Certificate, Impersonation
 from innerloop.kube.credentials import Authorization, login
+from innerloop.kube.errors import Unauthorized
 from innerloop.kube.lean_aiohttp import aiohttp
 from innerloop.kube.retrying import retried
 
@@ -53,9 +54,9 @@ class Client:
         self.access = access
         self.cache: dict[str, Any] = {}
         """What other modules of the package remember about the server for as long as the client lives."""
-        self._session = _session(access, self._check)
         self._login = login(access)
         self._proxy = proxies.find(access)
+        self._session = _session(access, self._check)
         self._impersonation = _impersonation(access.impersonate)
         self._tls: tuple[Certificate | None, ssl.SSLContext] | None = None
         self._slots = asyncio.Semaphore(PARALLEL_REQUESTS)
@@ -113,19 +114,20 @@ class Client:
             headers["Content-Type"] = content_type
 
         async def once(authorization: Authorization) -> bytes:
-            async with self._slots:
-                options = self._options(authorization, headers)
-                response = await self._session.request(
-                    method, self._url(path, query), data=body, allow_redirects=False, **options
-                )
-                try:
-                    return await response.read()
-                except BaseException:
-                    transport.abort(response)
-                    raise
+            options = self._options(authorization, headers)
+            response = await self._session.request(
+                method, self._url(path, query), data=body, allow_redirects=False, **options
+            )
+            try:
+                return await response.read()
+            except BaseException:
+                transport.abort(response)
+                raise
 
         repeat = method in ("GET", "HEAD", "PUT", "DELETE") if repeatable is None else repeatable
-        return await self._attempted(once, repeatable=repeat, timeout=timeout)
+        # kept while waiting to repeat: a server that is busy is not asked other things meanwhile
+        async with self._slots:
+            return await self._attempted(once, repeatable=repeat, timeout=timeout)
 
     @contextlib.asynccontextmanager
     async def open_stream(
@@ -143,8 +145,7 @@ class Client:
 
         async def once(authorization: Authorization) -> aiohttp.ClientResponse:
             options = self._options(authorization, {"Accept": accept})
-            # None means the session's own time-out to aiohttp, 0 none at all
-            timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=idle_timeout or 0)
+            timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=idle_timeout)
             return await self._session.get(self._url(path, query), timeout=timeout, allow_redirects=False, **options)
 
         response = await self._attempted(once, repeatable=True, timeout=REQUEST_SECONDS)
@@ -182,8 +183,23 @@ class Client:
             await websocket.close()
 
     async def _attempted(self, once: Callable[[Authorization], Awaitable[T]], *, repeatable: bool, timeout: float) -> T:
-        # before the clock starts: a plugin may be asking the user for a password
+        # the clock runs for the server only: a plugin may be asking the user for a password
         authorization = await self._login.current()
+        try:
+            return await self._repeated(once, authorization, repeatable=repeatable, timeout=timeout)
+        except Unauthorized:
+            if not await self._login.renew(authorization):
+                raise
+        return await self._repeated(once, await self._login.current(), repeatable=repeatable, timeout=timeout)
+
+    async def _repeated(
+        self,
+        once: Callable[[Authorization], Awaitable[T]],
+        authorization: Authorization,
+        *,
+        repeatable: bool,
+        timeout: float,
+    ) -> T:
         deadline = asyncio.get_running_loop().time() + timeout
 
         async def attempt() -> T:
@@ -191,15 +207,7 @@ class Client:
                 async with asyncio.timeout_at(deadline):
                     return await once(authorization)
 
-        async def renew() -> bool:
-            nonlocal authorization
-            renewed = await self._login.renew(authorization)
-            authorization = await self._login.current()
-            return renewed
-
-        return await retried(
-            attempt, repeatable=repeatable, reached=lambda: self._reached, renew=renew, deadline=deadline
-        )
+        return await retried(attempt, repeatable=repeatable, reached=lambda: self._reached, deadline=deadline)
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         """Called by the session for each response, also for that of a WebSocket handshake."""

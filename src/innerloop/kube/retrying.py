@@ -2,8 +2,9 @@
 
 * 429, and 5xx with Retry-After: the server did not act and says when to come back (as client-go does, any method).
 * 502, 503, 504 without it, and broken connections: only where repeating does no harm.
-* 401: once, with fresh credentials where there are any.
 * A server that never answered yet is not waited for: the user hears at once that it is not there.
+
+(A 401 is repeated once with fresh credentials, by the client.)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from innerloop.kube.errors import ApiError, ConnectionFailed, KubeError, ServerError, TooManyRequests, Unauthorized
+from innerloop.kube.errors import ApiError, ConnectionFailed, KubeError, ServerError, TooManyRequests
 
 T = TypeVar("T")
 
@@ -30,28 +31,17 @@ def pauses(first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> Iterat
 
 
 async def retried(
-    attempt: Callable[[], Awaitable[T]],
-    *,
-    repeatable: bool,
-    reached: Callable[[], bool],
-    renew: Callable[[], Awaitable[bool]],
-    deadline: float,
+    attempt: Callable[[], Awaitable[T]], *, repeatable: bool, reached: Callable[[], bool], deadline: float
 ) -> T:
     """The result of ``attempt``, repeated by the policy until the event loop's clock shows ``deadline``.
 
-    ``repeatable`` says that a request may reach the server twice; ``reached`` whether it ever answered; ``renew``
-    gets fresh credentials and tells whether there were any. Raises the last error when time is up.
+    ``repeatable`` says that a request may reach the server twice; ``reached`` whether it ever answered. Raises the
+    last error when time is up.
     """
     loop = asyncio.get_running_loop()
-    renewed = False
     for backoff in pauses():
         try:
             return await attempt()
-        except Unauthorized:
-            if renewed or not await renew():
-                raise
-            renewed = True
-            continue
         except KubeError as error:
             pause = _pause(error, backoff, repeatable=repeatable, reached=reached())
             if pause is None or loop.time() + pause >= deadline:
