@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from innerloop.errors import Location, LoopError
@@ -39,6 +38,9 @@ class Problems:
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
     """A hint for a mistyped word: the nearest known one, else all of them; None where nothing is known."""
+    # only an error needs it
+    import difflib
+
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1)
     if near:

@@ -13,16 +13,12 @@ from typing import Any
 
 from innerloop.config import scalars
 
-# what needs no quotes whatever follows: no indicator first, no ": " or " #" inside, nothing odd anywhere
-_ODD = r"\x00-\x1f\x7f-\xa0\u2000-\u206f\ud800-\uf8ff\ufe00-\uffff"
-_PLAIN = re.compile(
-    rf"(?:-{{1,2}}(?=[A-Za-z]))?[A-Za-z0-9_/.$(\u00a1-\u1fff\u3040-\ud7ff](?:[^{_ODD}:#]|:(?! |$)|(?<! )#)*"
-)
+# what needs no quotes whatever follows: no indicator first, no ": " or " #" inside
+_PLAIN = re.compile(r"(?:--?(?=[A-Za-z])|[A-Za-z0-9_/.$(]|[^\x00-\x7f])(?:[^:#]|:(?! |$)|(?<! )#)*")
 # no plain text for readers of YAML 1.1 that know base-60 numbers and dates
 _OTHER_NUMBERS = re.compile(
     r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[-+]?[0-9.][0-9_.,eE+-]*"
 )
-_NOT_PRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def dump_all(documents: Iterable[Any]) -> str:
@@ -74,7 +70,8 @@ def _inline(value: Any, indent: str) -> str:
     if isinstance(value, (list, tuple)):
         return "[]"
     text = str(value)
-    return _literal(text, indent) if "\n" in text and not _NOT_PRINTABLE.search(text) else _quoted(text)
+    fits_block = "\n" in text and text.replace("\n", "").replace("\t", "").isprintable()
+    return _literal(text, indent) if fits_block else _quoted(text)
 
 
 def _literal(text: str, indent: str) -> str:
@@ -90,10 +87,11 @@ def _literal(text: str, indent: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    if _PLAIN.fullmatch(text) and not text.endswith(" ") and not _ambiguous(text):
+    printable = text.isprintable()
+    if printable and _PLAIN.fullmatch(text) and not text.endswith(" ") and not _ambiguous(text):
         return text
-    escaped = json.dumps(text, ensure_ascii=False)
-    return _NOT_PRINTABLE.sub(_escape, escaped)
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted if printable else "".join(map(_escaped, quoted))
 
 
 def _ambiguous(text: str) -> bool:
@@ -105,5 +103,8 @@ def _ambiguous(text: str) -> bool:
     )
 
 
-def _escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match.group()):04x}"
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
