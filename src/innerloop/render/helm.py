@@ -1,0 +1,113 @@
+"""Charts, by ``helm template``.
+
+Values come from the chart, then from the value files in their order, then from ``set``; variables are put into
+temporary copies. Of objects with hook annotations those stay that ``helm install`` would make: pre-install,
+post-install and crd-install. Tests and hooks of upgrade, rollback and delete are left out: they are no part of what
+runs.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from innerloop import processes
+from innerloop.config.files import read, shown
+from innerloop.config.variables import substitute
+from innerloop.errors import Location, LoopError
+from innerloop.manifest import Manifest
+from innerloop.project import HelmSource, Project
+from innerloop.render import charts, helm_errors, programs
+from innerloop.render.documents import chunks, manifests_of
+from innerloop.render.files import source_name
+
+HOOK = "helm.sh/hook"
+KEPT_HOOKS = frozenset(("pre-install", "post-install", "crd-install"))
+
+_SOURCE = re.compile(r"^# Source: (.+)$", re.MULTILINE)
+
+
+async def render_helm(source: HelmSource, project: Project, *, namespace: str, where: Location) -> list[Manifest]:
+    """The objects of a chart. Raises LoopError with the template's place, ``where`` for what has none."""
+    helm = programs.helm()
+    chart = await charts.local_chart(source, helm, where)
+    with tempfile.TemporaryDirectory(prefix="innerloop-") as folder:
+        values = _value_files(source, project, Path(folder))
+        argv = [helm, "template", source.release, str(chart.folder), "--include-crds"]
+        argv += ["--namespace", source.namespace or namespace]
+        for file in values:
+            argv += ["--values", str(file)]
+        for path, value in _indexed(source.set):
+            argv += ["--set-json", f"{path}={msgspec.json.encode(value).decode()}"]
+        completed = await processes.run(argv, check=False)
+        if completed.code:
+            error = completed.stderr.decode(errors="replace").strip()
+            for file, original in values.items():
+                error = error.replace(str(file), shown(original))
+            raise helm_errors.explained(error, chart, where)
+    return [manifest for manifest in _manifests(completed.text, chart, project) if _is_kept(manifest)]
+
+
+def _value_files(source: HelmSource, project: Project, folder: Path) -> dict[Path, Path]:
+    """What helm reads, in order, each with the file that the user knows."""
+    files: dict[Path, Path] = {}
+    for number, file in enumerate(source.values):
+        text = read(file)
+        filled = substitute(text, project.variables, Location(shown(file), 1, 1))
+        # a copy even where nothing changed: helm takes some names ("-", "s3://…") for something else
+        copy = folder / f"{number}-{file.name}"
+        copy.write_text(filled)
+        files[copy] = file
+    if plain := {path: value for path, value in source.set.items() if "[" not in path}:
+        copy = folder / "set.json"
+        copy.write_bytes(msgspec.json.encode(nested(plain)))
+        files[copy] = project.file
+    return files
+
+
+def nested(values: Mapping[str, object]) -> dict[str, Any]:
+    """Values by dotted path as a tree; ``\\.`` is a dot within a name. Later ones win over earlier ones."""
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        *parents, last = [name.replace("\\.", ".") for name in re.split(r"(?<!\\)\.", path)]
+        node = tree
+        for name in parents:
+            child = node.get(name)
+            node[name] = node = dict(child) if isinstance(child, dict) else {}
+        node[last] = value
+    return tree
+
+
+def _indexed(values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Those that name an element of a list, which a values file could only replace as a whole."""
+    return ((path, value) for path, value in values.items() if "[" in path)
+
+
+def _manifests(output: str, chart: charts.Chart, project: Project) -> Iterator[Manifest]:
+    template = ""
+    for chunk in chunks(output):
+        # a file with several documents may tell its name only once
+        if found := _SOURCE.search(chunk.text):
+            template = found[1]
+        file = chart.file_of(template)
+        name = source_name(file, project) if file else template
+        try:
+            # the last of two equal keys counts for helm, and charts of others have such
+            yield from manifests_of(chunk, shown(file) if file else template, name, last_wins=True)
+        except LoopError as error:
+            # lines of the output are not those of the template
+            error.where = Location(shown(file) if file else template)
+            error.detail = "\n".join(filter(None, [error.detail, "rendered as:", chunk.text.strip()]))
+            raise
+
+
+def _is_kept(manifest: Manifest) -> bool:
+    hooks = (manifest.metadata.get("annotations") or {}).get(HOOK)
+    if not hooks:
+        return True
+    return bool(KEPT_HOOKS & {hook.strip() for hook in str(hooks).split(",")})

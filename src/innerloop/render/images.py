@@ -1,0 +1,89 @@
+"""The images that manifests use, found and replaced.
+
+An image is any string ``image`` of a container: an item of a list ``containers``, ``initContainers`` or
+``ephemeralContainers``, wherever the object has one. So custom resources that embed pod templates are covered without a
+list of kinds, and nothing else that happens to be called ``image`` is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from innerloop.manifest import Manifest
+from innerloop.references import repository
+
+CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+
+Path = tuple[str | int, ...]
+
+
+class ImageUse(NamedTuple):
+    manifest: Manifest
+    path: Path
+    """Keys and indices from the object to the container: ``("spec", "template", "spec", "containers", 0)``."""
+    reference: str
+    """As the manifest has it."""
+
+
+def image_references(manifests: Iterable[Manifest]) -> list[ImageUse]:
+    """Every use of an image, in the order of the stream."""
+    return [
+        ImageUse(manifest, path, container["image"])
+        for manifest in manifests
+        for path, container in _containers(manifest.object, ())
+    ]
+
+
+def replace_images(manifests: Iterable[Manifest], built: Mapping[str, str]) -> list[Manifest]:
+    """The manifests with the images that were built, by repository; tags and digests in the manifests do not count.
+
+    Manifests that use none of them are handed on as they are, the others as copies.
+    """
+    references = {repository(name): reference for name, reference in built.items()}
+    return [_replaced(manifest, references) for manifest in manifests]
+
+
+def _replaced(manifest: Manifest, references: Mapping[str, str]) -> Manifest:
+    changed = _with_images(manifest.object, references)
+    return manifest if changed is manifest.object else Manifest(changed, manifest.source)
+
+
+def _with_images(node: Any, references: Mapping[str, str]) -> Any:
+    """The node itself where nothing in it changes, else a copy that shares what does not."""
+    if isinstance(node, dict):
+        changed = {
+            key: _with_image_list(value, references) if key in CONTAINER_LISTS else _with_images(value, references)
+            for key, value in node.items()
+        }
+        return node if all(changed[key] is node[key] for key in node) else changed
+    if isinstance(node, list):
+        items = [_with_images(item, references) for item in node]
+        return node if all(new is old for new, old in zip(items, node, strict=True)) else items
+    return node
+
+
+def _with_image_list(node: Any, references: Mapping[str, str]) -> Any:
+    if not isinstance(node, list):
+        return _with_images(node, references)
+    items = [_with_image(_with_images(item, references), references) for item in node]
+    return node if all(new is old for new, old in zip(items, node, strict=True)) else items
+
+
+def _with_image(container: Any, references: Mapping[str, str]) -> Any:
+    image = container.get("image") if isinstance(container, dict) else None
+    new = references.get(repository(image)) if isinstance(image, str) else None
+    return container if new is None or new == image else {**container, "image": new}
+
+
+def _containers(node: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in CONTAINER_LISTS and isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, dict) and isinstance(item.get("image"), str):
+                        yield (*path, key, index), item
+            yield from _containers(value, (*path, key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _containers(item, (*path, index))

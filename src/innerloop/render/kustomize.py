@@ -1,0 +1,78 @@
+"""Kustomizations, by ``kustomize build`` or ``kubectl kustomize``.
+
+Where variables change something, the files that the kustomization is made of are copied to a temporary folder in which
+they lie as they do in the user's tree, so that ``../base`` stays right and messages can be turned back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from innerloop import processes
+from innerloop.config.files import shown
+from innerloop.errors import Location, LoopError
+from innerloop.manifest import Manifest
+from innerloop.project import KustomizeSource, Project
+from innerloop.render import kustomizations, programs
+from innerloop.render.documents import manifests_in
+from innerloop.render.files import source_name
+from innerloop.render.kustomizations import Contents
+
+
+async def render_kustomize(source: KustomizeSource, project: Project, *, where: Location) -> list[Manifest]:
+    """The objects of a kustomization. Raises LoopError with kustomize's own words."""
+    folder = source.path
+    if not folder.is_dir():
+        raise LoopError(f"{shown(folder)} is not a folder", where=where)
+    needed = kustomizations.contents(folder, source.substitute, project.variables, where)
+    if not needed.filled:
+        output = await _build(folder, Path("/"), folder)
+    else:
+        with tempfile.TemporaryDirectory(prefix="innerloop-") as temporary:
+            root = Path(os.path.realpath(temporary))
+            await asyncio.to_thread(_copy, needed, root)
+            output = await _build(_mirrored(root, folder), root, folder)
+    return manifests_in(output, shown(folder), source_name(folder, project))
+
+
+async def _build(folder: Path, root: Path, original: Path) -> str:
+    completed = await processes.run([*programs.kustomize(), str(folder)], check=False)
+    if completed.code:
+        output = completed.stderr.decode(errors="replace").strip()
+        output = output if root == Path("/") else output.replace(f"{root}/", "/")
+        file = kustomizations.kustomization_in(original) or original
+        raise LoopError(
+            f"kustomization {shown(original)} cannot be built",
+            where=_place(output, file),
+            detail=re.sub(r"^error: ", "", output, flags=re.IGNORECASE),
+        )
+    return completed.text
+
+
+def _place(output: str, file: Path) -> Location:
+    """The line that kustomize tells of its own file, if it does."""
+    line = re.search(rf"{re.escape(file.name)}'?: .*?line (\d+)", output)
+    return Location(shown(file), int(line[1]) if line else 0)
+
+
+def _copy(needed: Contents, root: Path) -> None:
+    for path in needed.plain:
+        copy = _mirrored(root, path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, copy, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+        else:
+            shutil.copyfile(path, copy)
+    for file, text in needed.filled.items():
+        copy = _mirrored(root, file)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text)
+
+
+def _mirrored(root: Path, path: Path) -> Path:
+    return root / path.relative_to(path.anchor)
