@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
 
 from innerloop.kube.client import Client
 from innerloop.kube.discovery import resource
@@ -32,33 +33,34 @@ async def follow(
     connection was cut before that, Invalid when the container has not started or there is no previous one,
     NotFound when the pod is gone.
     """
-    path = (await resource(client, "v1", "Pod")).path(namespace, pod, "log")
-    query: dict[str, str | int | bool] = {
+    query: dict[str, str | int | bool | None] = {
         "container": container,
         "follow": follow,
         "previous": previous,
         "timestamps": timestamps,
+        "sinceTime": since_time or None,
+        "sinceSeconds": since_seconds,
+        "tailLines": tail,
     }
-    if since_time:
-        query["sinceTime"] = since_time
-    if since_seconds is not None:
-        query["sinceSeconds"] = since_seconds
-    if tail is not None:
-        query["tailLines"] = tail
+    path = (await resource(client, "v1", "Pod")).path(namespace, pod, "log")
+    given = {name: value for name, value in query.items() if value is not None}
     lines = Lines(LONGEST_LINE)
-    try:
-        async with client.open_stream(path, query=query, accept="*/*") as stream:
+    with _kubelet_read():
+        async with client.open_stream(path, query=given, accept="*/*") as stream:
             async for chunk in stream.chunks:
                 for line in lines.feed(chunk):
                     yield line
-    except NotFound as error:
-        raise _not_started(error) or error from error
     if rest := lines.rest():
         yield rest
 
 
-def _not_started(error: NotFound) -> Invalid | None:
-    """The error of a pod that its node has not heard of yet: kubelet's own 404 (1.36), passed on as "pods/log"."""
-    if (error.body.get("details") or {}).get("kind") == "pods":
-        return None
-    return Invalid(400, "BadRequest", {**error.body, "message": "the node has not heard of the pod yet"})
+@contextlib.contextmanager
+def _kubelet_read() -> Iterator[None]:
+    """Tell a missing pod from one that its node has not heard of yet: kubelet's own 404, passed on (1.36)."""
+    try:
+        yield
+    except NotFound as error:
+        if (error.body.get("details") or {}).get("kind") == "pods":
+            raise
+        message = "the node has not heard of the pod yet"
+        raise Invalid(400, "BadRequest", {**error.body, "message": message}) from error

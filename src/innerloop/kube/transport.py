@@ -141,13 +141,17 @@ def _untrusted(access: Access, error: Exception) -> KubeConfigError:
 def _reason(error: Exception) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, ssl.SSLError) and cause.reason:
-        return cause.reason.replace("_", " ").lower()
+        return _TLS_REASONS.get(cause.reason) or cause.reason.replace("_", " ").lower()
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0 and not isinstance(cause, ssl.SSLError):
         # asyncio puts words of its own into strerror
         return os.strerror(cause.errno)
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return str(cause) or type(cause).__name__
+
+
+# OpenSSL sees the first bytes of another protocol as a version
+_TLS_REASONS = {"WRONG_VERSION_NUMBER": "it does not speak TLS: the port or https:// is wrong"}
 
 
 def _server(access: Access) -> str:
