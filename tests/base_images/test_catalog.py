@@ -42,6 +42,7 @@ async def recipes(image: str) -> list[Recipe]:
         ("python:3.12-slim@sha256:00", None),
         ("registry.example/python:3.12", None),
         ("bitnami/redis:7", None),
+        ("web:latest", None),
     ],
 )
 def test_a_name_is_taken_apart(image: str, name: Name | None) -> None:

@@ -16,7 +16,8 @@ from innerloop.errors import LoopError
 from innerloop.events import Event, Notice
 from tests.build.registry import FakeRegistry
 
-needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="no skopeo")
+PROGRAMS = ("debootstrap", "buildah", "skopeo")
+needs_programs = pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason=f"needs {', '.join(PROGRAMS)}")
 
 DockerHub = Callable[[str], None]
 
@@ -33,7 +34,7 @@ async def test_a_registry_that_does_not_answer_is_told() -> None:
         await ensure(["redis:7"], "127.0.0.1:1", lambda _: None)
 
 
-@needs_skopeo
+@needs_programs
 async def test_an_image_that_cannot_be_made_is_told(registry: FakeRegistry, docker_hub: DockerHub) -> None:
     events: list[Event] = []
     await ensure(["redis:8"], registry.host, events.append)
@@ -42,7 +43,7 @@ async def test_an_image_that_cannot_be_made_is_told(registry: FakeRegistry, dock
     assert "redis:8" in notice.message
 
 
-@needs_skopeo
+@needs_programs
 async def test_nothing_is_made_where_the_real_registry_answers(registry: FakeRegistry, docker_hub: DockerHub) -> None:
     registry.manifests["elsewhere/library/redis:7"] = ("application/vnd.oci.image.manifest.v1+json", b"{}")
     docker_hub(f"{registry.host}/elsewhere")
@@ -52,8 +53,8 @@ async def test_nothing_is_made_where_the_real_registry_answers(registry: FakeReg
 
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("debootstrap") is None, reason="needs root and debootstrap")
-@needs_skopeo
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@needs_programs
 async def test_a_made_image_runs_and_says_what_it_is(
     registry: FakeRegistry, docker_hub: DockerHub, tmp_path: Path
 ) -> None:

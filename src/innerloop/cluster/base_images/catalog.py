@@ -19,7 +19,7 @@ _DEBIAN_PACKAGES = {"busybox": "BusyBox 1.35", "python": "Python 3.11", "redis":
 """Versions that Debian 12 has, for its whole life: stable releases get fixes, not new versions."""
 
 _NAME = re.compile(
-    r"(?:docker\.io/)?(?:library/)?(?P<repository>[a-z]+)"
+    r"(?:docker\.io/)?(?:library/)?(?P<repository>busybox|debian|golang|node|python|redis)"
     r"(?::(?P<tag>(?P<version>[\w.]+?)(?:-(?:slim|bookworm|slim-bookworm|bookworm-slim))?))?"
 )
 
@@ -58,7 +58,7 @@ DEBIAN = Recipe(ref="debian-12", dockerfile="debian", contents="Debian 12", exac
 
 
 def parse(image: str) -> Name | None:
-    """The parts of an image's name; None for one that is certainly not made here (other registry, other flavour)."""
+    """The parts of an image's name; None for one that is never made here (another registry, repository, flavour)."""
     match = _NAME.fullmatch(image)
     if match is None:
         return None

@@ -24,8 +24,8 @@ _MEDIA_TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.
 async def ensure(images: Iterable[str], registry: str, emit: Emit) -> None:
     """Have the base images among ``images`` in ``registry`` where the real ones cannot be had.
 
-    ``images`` are references as Dockerfiles and manifests write them (``python:3.12-slim``); others than official
-    images are left alone, and so is everything when the real registry answers. ``registry`` is ``host:port`` of a
+    ``images`` are references as Dockerfiles and manifests write them (``python:3.12-slim``); others than the
+    catalog's are left alone, and so is everything when the real registry answers. ``registry`` is ``host:port`` of a
     registry that speaks plain HTTP and takes pushes; it gets them as ``library/NAME:TAG``.
 
     Takes a few milliseconds when nothing is to be done, one to two minutes for the first image ever. Raises
@@ -33,7 +33,12 @@ async def ensure(images: Iterable[str], registry: str, emit: Emit) -> None:
     """
     names = {name for image in images if (name := catalog.parse(image))}
     missing = [name for name in sorted(names) if not await asyncio.to_thread(_registry_has, registry, name)]
-    if not missing or await _real_registry_has(missing[0]):
+    if not missing:
+        return
+    for program in ("debootstrap", "buildah", "skopeo"):
+        hint = "apt-get install debootstrap buildah skopeo"
+        processes.find_program(program, purpose=f"to provide {missing[0]} and the like", hint=hint)
+    if await _real_registry_has(missing[0]):
         return
     plans: dict[tuple[Recipe, ...], list[Name]] = {}
     for name in missing:
