@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from innerloop.config.loading import Options, load
 from innerloop.errors import LoopError
 from innerloop.project import Project
+from innerloop.render import programs
 
 Write = Callable[..., Path]
 
@@ -61,17 +61,11 @@ def failure(read: Callable[..., Project]) -> Callable[..., LoopError]:
 
 
 @pytest.fixture(scope="session")
-def helm() -> str:
-    return _program("helm")
+def helm() -> list[str]:
+    """The command that every comparison with Helm runs: the user's own, else that of the built-in node."""
+    return [programs.helm()]
 
 
 @pytest.fixture(scope="session")
-def kubectl() -> str:
-    return _program("kubectl")
-
-
-def _program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.fail(f"{name} is not on PATH")
-    return path
+def kustomize() -> list[str]:
+    return programs.kustomize()

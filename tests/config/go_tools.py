@@ -18,22 +18,22 @@ data:
 """
 
 
-def helm_values(helm: str, folder: Path, text: str) -> Any:
+def helm_values(helm: list[str], folder: Path, text: str) -> Any:
     """The values that ``helm template`` reads from a file with ``text``."""
     chart = folder / "chart"
     (chart / "templates").mkdir(parents=True, exist_ok=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: probe\nversion: 1.0.0\n")
     (chart / "templates" / "probe.yaml").write_text(_TEMPLATE)
     (folder / "values.yaml").write_text(text)
-    output = _output(helm, "template", "probe", str(chart), "--values", str(folder / "values.yaml"))
+    output = _output(*helm, "template", "probe", str(chart), "--values", str(folder / "values.yaml"))
     return json.loads(load_all(output, "helm")[0]["data"]["json"])
 
 
-def kustomized(kubectl: str, folder: Path, manifests: str) -> list[Any]:
-    """The manifests after ``kubectl kustomize`` has read and written them."""
+def kustomized(kustomize: list[str], folder: Path, manifests: str) -> list[Any]:
+    """The manifests after kustomize has read and written them."""
     (folder / "kustomization.yaml").write_text("resources: [manifests.yaml]\n")
     (folder / "manifests.yaml").write_text(manifests)
-    return load_all(_output(kubectl, "kustomize", str(folder)), "kustomize")
+    return load_all(_output(*kustomize, str(folder)), "kustomize")
 
 
 def _output(*argv: str) -> str:

@@ -30,14 +30,14 @@ def as_read_by_us(texts: list[str]) -> list[Any]:
 
 
 @pytest.mark.cluster
-def test_the_listed_scalars_mean_what_helm_reads(helm: str, tmp_path: Path) -> None:
+def test_the_listed_scalars_mean_what_helm_reads(helm: list[str], tmp_path: Path) -> None:
     _assert_equal(LISTED, as_read_by_us(LISTED), helm_values(helm, tmp_path, _document(LISTED))["list"])
 
 
 @pytest.mark.cluster
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(words | numbers, min_size=60, max_size=60))
-def test_generated_scalars_mean_what_helm_reads(helm: str, tmp_path: Path, texts: list[str]) -> None:
+def test_generated_scalars_mean_what_helm_reads(helm: list[str], tmp_path: Path, texts: list[str]) -> None:
     texts = [text for text in texts if text not in ("-", "---", "...") and not text.endswith(":")]
     _assert_equal(texts, as_read_by_us(texts), helm_values(helm, tmp_path, _document(texts))["list"])
 

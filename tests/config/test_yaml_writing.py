@@ -40,17 +40,17 @@ def test_floats_read_back_the_same(value: float) -> None:
 @pytest.mark.cluster
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=st.lists(values, min_size=20, max_size=30))
-def test_helm_reads_the_same_values(helm: str, tmp_path: Path, items: list[Any]) -> None:
+def test_helm_reads_the_same_values(helm: list[str], tmp_path: Path, items: list[Any]) -> None:
     wanted = {"list": [*TRICKY, *items]}
     assert helm_values(helm, tmp_path, dump_all([wanted])) == wanted
 
 
 @pytest.mark.cluster
-def test_kustomize_reads_the_same_text(kubectl: str, tmp_path: Path) -> None:
+def test_kustomize_reads_the_same_text(kustomize: list[str], tmp_path: Path) -> None:
     # kustomize 5 reads a text that begins with a tab, and cannot read what it then writes itself
     data = {f"key-{number}": text for number, text in enumerate(TRICKY) if not text.startswith("\t")}
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}, "data": data}
-    assert kustomized(kubectl, tmp_path, dump_all([manifest])) == [manifest]
+    assert kustomized(kustomize, tmp_path, dump_all([manifest])) == [manifest]
 
 
 def test_it_looks_as_people_write_it() -> None:

@@ -49,7 +49,7 @@ def replace(
             raise LoopError(f"'{match[0]}' names no variable", where=where, hint="write $${ for the text ${")
         if name not in names:
             hint = suggestion(name, names)
-            detail = "Only names in variables: can be used."
+            detail = f"Only names of variables: can be used; $${{{name}}} is the text itself."
             raise LoopError(f"undefined variable ${{{name}}}", where=place(match.start()), detail=detail, hint=hint)
         return value(name)
 
