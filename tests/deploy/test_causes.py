@@ -165,6 +165,17 @@ def test_crashed_container_has_logs() -> None:
     assert (found.container, found.logs, found.restarts) == ("app", "current", 2)
 
 
+def test_crash_is_one_before_the_kubelet_calls_it_so() -> None:
+    found = pod_cause(pod(ended(3)), [])
+    assert (found.kind, found.patience) == ("crash", causes.BACK_OFF)
+
+
+def test_pod_of_a_job_that_failed_leaves_it_to_the_job() -> None:
+    object = pod(ended(3))
+    object["spec"]["restartPolicy"] = "Never"
+    assert pod_cause(object, []).patience is None
+
+
 def test_container_that_runs_again_has_the_logs_of_the_crash_in_the_former_one() -> None:
     assert pod_cause(pod(RUNNING, ended(3), 1), []).logs == "previous"
 

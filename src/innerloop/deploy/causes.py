@@ -136,10 +136,11 @@ def _crash(status: Object, pod: Object, events: Sequence[Object]) -> Cause | Non
     text = f"container {name} {_ending(ended, pod, name, events)}"
     if restarts:
         text += f", restarted {restarts} {'time' if restarts == 1 else 'times'}"
-    backing_off = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
-    kind, patience = ("crash", BACK_OFF) if backing_off else ("restart", None)
-    logs: Literal["current", "previous"] = "previous" if "running" in state else "current"
-    return Cause(kind, text, patience, container=name, logs=logs, restarts=restarts)
+    if "running" in state:
+        return Cause("restart", text, container=name, logs="previous", restarts=restarts)
+    # the state is first the end itself, some seconds later CrashLoopBackOff; a Job makes new pods instead
+    patience = None if pod["spec"].get("restartPolicy") == "Never" else BACK_OFF
+    return Cause("crash", text, patience, container=name, logs="current", restarts=restarts)
 
 
 def _ending(ended: Object, pod: Object, container: str, events: Sequence[Object]) -> str:

@@ -18,6 +18,12 @@ LOAD_BALANCER_SECONDS = 20.0
 """After that a Service without an address counts as ready: many clusters have nobody who gives one, and nothing that
 is developed depends on it."""
 
+STEADY_SECONDS = 1.5
+"""How long pods that just started have to stay up where no readiness probe tells: a program that ends at once is
+reported ready for up to a second before its end is noticed (kubelet 1.36 looks at containers once a second)."""
+TARGET_ANNOTATION = "innerloop.dev/target"
+"""On pods that are developed: their containers stay up whatever the program does."""
+
 Lines = Mapping[tuple[str, str, int], Sequence[str]]
 """Last log lines by pod, container and number of restarts."""
 
@@ -34,12 +40,15 @@ class Item:
         self.cause: Cause | None = None
         self.since = started
         """When the present cause was first seen."""
+        self.up_since: float | None = None
         self.message = ""
         """What was told last."""
 
     @property
     def expires(self) -> float:
-        """When the present cause has lasted too long."""
+        """When the verdict changes though nothing else does: a cause has lasted too long, or a start long enough."""
+        if self.up_since is not None:
+            return self.up_since + STEADY_SECONDS
         if self.cause is None or self.cause.patience is None:
             return float("inf")
         return self.since + self.cause.patience
@@ -58,7 +67,8 @@ class Item:
             return Status("failed", "was deleted" if self.message else "does not exist")
         found = status(self.object)
         if found.state == "ready":
-            return found
+            return found if self._is_steady(self.object, now) else Status("waiting", "started")
+        self.up_since = None
         if self.key.kind == "PersistentVolumeClaim" and surroundings.awaits_consumer(self.object):
             return Status("ready", "waits for its first consumer")
         self._blame(_cause(self.object, surroundings), now)
@@ -69,6 +79,14 @@ class Item:
         if self.expires > now:
             return Status("waiting", message)
         return Status("ready", "has no address yet") if self.key.kind == "Service" else Status("failed", message)
+
+    def _is_steady(self, object: dict[str, Any], now: float) -> bool:
+        # what was ready at the first look has not just started
+        if not self.message or not _may_end_at_once(object):
+            return True
+        if self.up_since is None:
+            self.up_since = now
+        return now >= self.up_since + STEADY_SECONDS
 
     def _blame(self, cause: Cause | None, now: float) -> None:
         if cause is None or self.cause is None or cause.identity != self.cause.identity:
@@ -89,3 +107,14 @@ def _cause(object: dict[str, Any], surroundings: Surroundings) -> Cause | None:
 def _words(cause: Cause, lines: Lines) -> str:
     last = lines.get((cause.pod, cause.container, cause.restarts))
     return f"{cause.message}: {last[-1]}" if last else cause.message
+
+
+def _may_end_at_once(object: dict[str, Any]) -> bool:
+    """Whether the object has pods that count as ready as soon as they run."""
+    spec = object.get("spec") or {}
+    template = object if object["kind"] == "Pod" else spec.get("template")
+    if object["kind"] == "Job" or not template or spec.get("replicas") == 0 or spec.get("minReadySeconds"):
+        return False
+    if TARGET_ANNOTATION in (template["metadata"].get("annotations") or {}):
+        return False
+    return any("readinessProbe" not in container for container in template["spec"]["containers"])
