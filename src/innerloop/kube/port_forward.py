@@ -52,6 +52,11 @@ class PortStream:
         for message in channels.messages(0, data):
             await self._socket.send(message)
 
+    async def close(self, patience: float) -> None:
+        """End the connection; returns when the pod has got all that was written, at the latest after ``patience``
+        seconds. Leaving ``open_connection`` closes too, and waits for nobody."""
+        await self._socket.close(patience)
+
 
 @contextlib.asynccontextmanager
 async def open_connection(client: Client, namespace: str, pod: str, port: int) -> AsyncIterator[PortStream]:
