@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -54,7 +55,7 @@ def _mapping(node: Mapping, options: dict[Any, Any], problems: Problems, path: s
 
 
 def _struct(node: Mapping, struct: type[msgspec.Struct], problems: Problems, path: str) -> Any:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     values: dict[str, Any] = {}
     for key, entry in node.entries.items():
         field = fields.get(key)
@@ -67,6 +68,11 @@ def _struct(node: Mapping, struct: type[msgspec.Struct], problems: Problems, pat
     for key in missing:
         problems.add(f"{path or 'the file'} lacks '{key}'", node.where)
     return None if missing else struct(**values)
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 def _dictionary(node: Mapping, key_kind: Any, value_kind: Any, problems: Problems, path: str) -> dict[str, Any]:
