@@ -38,14 +38,27 @@ def own(client: Client, new_namespace: str, tmp_path: Path) -> Deployment:
 @pytest.fixture
 async def developer(client: Client, kubeconfig: Path, namespace: str) -> AsyncIterator[Client]:
     """A client that may do in ``namespace`` what the role edit allows, and nothing elsewhere."""
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "developer", "namespace": namespace},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "dev-ann"}],
-    }
-    await objects.create(client, binding)
+    await objects.create(client, binding("RoleBinding", "edit", {"name": "developer", "namespace": namespace}))
     access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
     async with connect(access) as connected:
         yield connected
+
+
+@pytest.fixture
+async def viewer(client: Client) -> AsyncIterator[None]:
+    """Lets ``developer`` look at everything, namespaces included."""
+    name = unique("test-viewer")
+    await objects.create(client, binding("ClusterRoleBinding", "view", {"name": name}))
+    yield
+    await objects.delete(client, ObjectKey("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", name))
+
+
+def binding(kind: str, role: str, metadata: dict[str, str]) -> dict[str, object]:
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": kind,
+        "metadata": metadata,
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "dev-ann"}],
+    }

@@ -13,6 +13,7 @@ from innerloop.kube.client import Client
 from innerloop.kube.errors import NotFound
 from innerloop.manifest import ObjectKey
 from tests.deploy.deployment import SLEEP, Deployment, config_map, deployment, unique
+from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -147,6 +148,30 @@ async def test_pod_is_applied_in_a_namespace_that_was_just_made(own: Deployment)
     assert (await own.apply(pod)).namespace_created
 
 
+async def test_webhook_that_does_not_answer_yet_is_waited_for(shop: Deployment) -> None:
+    name = unique("test-hook")
+    webhook = {
+        "name": "check.example.com",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"service": {"name": "hook", "namespace": shop.namespace}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": shop.namespace}},
+        "objectSelector": {"matchLabels": {"checked": "yes"}},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"]}],
+    }
+    hook = ObjectKey("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", name)
+    made = {"apiVersion": hook.api_version, "kind": hook.kind, "metadata": {"name": name}, "webhooks": [webhook]}
+    await objects.create(shop.client, made)
+
+    async def answer() -> None:
+        await until(lambda: any("failed calling webhook" in message for message in shop.progress))
+        await objects.delete(shop.client, hook)
+
+    checked = config_map("a").replace("{name: a}", "{name: a, labels: {checked: 'yes'}}")
+    applied, _ = await asyncio.gather(shop.apply(checked), answer())
+    assert len(applied.created) == 1
+
+
 async def test_what_is_no_longer_rendered_is_pruned(shop: Deployment) -> None:
     await shop.apply(config_map("a") + config_map("b"))
     applied = await shop.apply(config_map("a"))
@@ -226,10 +251,18 @@ async def test_object_of_a_neighbour_is_refused(shop: Deployment) -> None:
         await neighbour.apply(config_map("a"))
 
 
-async def test_no_right_to_make_the_namespace_tells_what_to_ask_for(own: Deployment, developer: Client) -> None:
-    with pytest.raises(LoopError, match="no right") as caught:
+async def test_no_right_to_make_the_namespace_tells_what_to_ask_for(
+    own: Deployment, developer: Client, viewer: None
+) -> None:
+    with pytest.raises(LoopError, match="does not exist, and you have no right to create it") as caught:
         await own.apply(config_map("a"), client=developer)
-    assert "kubectl create" in (caught.value.hint or "")
+    assert f"kubectl create namespace {own.namespace}" in (caught.value.hint or "")
+
+
+async def test_no_rights_in_the_namespace_tells_what_to_ask_for(own: Deployment, developer: Client) -> None:
+    with pytest.raises(LoopError, match="no right to keep the inventory") as caught:
+        await own.apply(config_map("a"), client=developer)
+    assert "--clusterrole=edit" in (caught.value.hint or "")
 
 
 async def test_developer_with_rights_inside_only_can_apply_and_purge(shop: Deployment, developer: Client) -> None:

@@ -160,7 +160,7 @@ def test_blocking_pod_of_a_former_stateful_set_revision_is_told() -> None:
     object["metadata"] |= {"uid": "set"}
     object["status"] |= {"updateRevision": "db-2", "currentRevision": "db-1"}
     message = verdict(Item(KEY._replace(kind="StatefulSet"), 0), object, around(old), 0)[1]
-    assert "db-0 of the former version must be ready first, or deleted by hand: image web:1 cannot be pulled" in message
+    assert "db-0 of the former version has to be ready first: image web:1 cannot be pulled" in message
 
 
 def test_last_log_line_is_told_with_a_crash() -> None:

@@ -38,8 +38,8 @@ _REFUSAL_CALLS = re.compile(
 
 class Cause(NamedTuple):
     kind: str
-    """``image``, ``crash``, ``start``, ``config``, ``volume``, ``scheduling``, ``probe``, ``refused``, ``progress``;
-    a cause is the same one for as long as kind, pod and container are."""
+    """``image``, ``crash``, ``restart``, ``start``, ``config``, ``volume``, ``scheduling``, ``probe``, ``refused``,
+    ``blocked``, ``progress``; a cause is the same one for as long as kind, pod and container are."""
     message: str
     patience: float | None = None
     """Seconds after which it counts as a failure; None: as long as the whole wait."""

@@ -15,6 +15,8 @@ from innerloop.kube.client import Client
 from innerloop.kube.errors import ApiError
 from innerloop.manifest import ObjectKey
 
+LIST_SECONDS = 5.0
+"""For one kind: an API whose own server is down must not hold up the others."""
 PASSING_KINDS = frozenset({"Event", "Endpoints", "EndpointSlice", "Lease", "ControllerRevision", "PodMetrics"})
 """Made by the cluster for other objects, or signs of life: they belong to nobody."""
 CLUSTERS_OWN = re.compile(
@@ -34,7 +36,7 @@ async def foreign_objects(client: Client, namespace: str, own: Iterable[ObjectKe
 
     async def of_kind(kind: discovery.Resource) -> list[str]:
         try:
-            found = await list_metadata(client, kind, namespace=namespace)
+            found = await list_metadata(client, kind, namespace=namespace, timeout=LIST_SECONDS)
         except ApiError as error:
             return [f"{kind.plural} (cannot be listed: {error.message})"]
         return [
@@ -52,7 +54,7 @@ async def strays(client: Client, ours: Share) -> list[Entry]:
 
     async def of_kind(kind: discovery.Resource) -> list[Entry]:
         try:
-            found = await list_metadata(client, kind, label_selector=ours.label)
+            found = await list_metadata(client, kind, label_selector=ours.label, timeout=LIST_SECONDS)
         except ApiError:
             return []  # who may not list a kind has not put anything of it there
         return [

@@ -18,6 +18,7 @@ HINTS = {
     "image": "see that the image is there under this name, and that the cluster may pull it (imagePullSecrets)",
     "config": "create what is missing, or correct its name",
     "refused": "make room in the quota, or ask who runs the cluster for more",
+    "blocked": "delete that pod (kubectl delete pod NAME): the new version follows",
     "scheduling": "lower what the pod asks for, or ask who runs the cluster for such a node",
 }
 

@@ -139,7 +139,7 @@ def _key(project: str, namespace: str) -> ObjectKey:
 
 def _no_rights(error: Forbidden, namespace: str) -> LoopError:
     return LoopError(
-        f"no right to keep the inventory of what is deployed in namespace {namespace}",
+        f"no right to keep the inventory of what is deployed in namespace {namespace}, or it does not exist",
         detail=error.message,
         hint="ask who runs the cluster for the role edit there:"
         f" kubectl create rolebinding NAME --clusterrole=edit --user=YOU --namespace={namespace}",

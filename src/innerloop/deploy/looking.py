@@ -7,7 +7,7 @@ from typing import Any
 
 from innerloop.deploy.together import together
 from innerloop.kube import discovery
-from innerloop.kube.client import Client
+from innerloop.kube.client import REQUEST_SECONDS, Client
 from innerloop.kube.errors import Forbidden, NotFound, UnknownKind
 from innerloop.manifest import ObjectKey
 
@@ -58,7 +58,12 @@ async def look_all(client: Client, keys: Iterable[ObjectKey]) -> dict[ObjectKey,
 
 
 async def list_metadata(
-    client: Client, resource: discovery.Resource, *, namespace: str = "", label_selector: str = ""
+    client: Client,
+    resource: discovery.Resource,
+    *,
+    namespace: str = "",
+    label_selector: str = "",
+    timeout: float = REQUEST_SECONDS,
 ) -> list[Metadata]:
     """Metadata of the objects of a kind, in all namespaces where ``namespace`` is empty."""
     query: dict[str, str | int | bool] = {"limit": PAGE}
@@ -66,7 +71,7 @@ async def list_metadata(
         query["labelSelector"] = label_selector
     items: list[Metadata] = []
     while True:
-        answer = await client.request_json("GET", resource.path(namespace), query=query, accept=MANY)
+        answer = await client.request_json("GET", resource.path(namespace), query=query, accept=MANY, timeout=timeout)
         items += [item["metadata"] for item in answer.get("items") or []]
         query["continue"] = answer["metadata"].get("continue") or ""
         if not query["continue"]:

@@ -23,7 +23,16 @@ from innerloop.deploy.together import together
 from innerloop.errors import LoopError
 from innerloop.kube import discovery, objects
 from innerloop.kube.client import Client
-from innerloop.kube.errors import Conflict, ConnectionFailed, Forbidden, KubeError, NotFound, Unauthorized, UnknownKind
+from innerloop.kube.errors import (
+    Conflict,
+    ConnectionFailed,
+    Forbidden,
+    KubeError,
+    NotFound,
+    ServerError,
+    Unauthorized,
+    UnknownKind,
+)
 
 MANAGER = "innerloop"
 
@@ -32,8 +41,13 @@ REPLACED_KINDS = frozenset({("batch", "Job"), ("", "Pod")})
 
 DELETED_SECONDS = 60.0
 SERVED_SECONDS = 30.0
-ACCOUNT_SECONDS = 10.0
-"""How long the controller may take to make the account ``default`` of a new namespace."""
+PASSING = {
+    # a bare Pod right after its namespace, whose account ``default`` is not there yet (plugin ServiceAccount)
+    "error looking up service account": 10.0,
+    # an operator that was deployed a moment ago, and does not listen or has no certificate yet
+    "failed calling webhook": 30.0,
+}
+"""Words of refusals that pass by themselves, and for how many seconds there is hope."""
 ATTEMPTS = 5
 """Of applying an object that others change at the same moment."""
 
@@ -124,25 +138,34 @@ async def _apply(scope: Scope, intention: Intention) -> Outcome | _Again | LoopE
 
 
 async def _requested(scope: Scope, intention: Intention) -> dict[str, Any]:
-    """The object as the server has it now."""
-    force = scope.force
-    deadline = asyncio.get_running_loop().time() + ACCOUNT_SECONDS
-    live, attempts = intention.live, 0
+    """The object as the server has it now; refusals that pass by themselves are waited out."""
+    clock = asyncio.get_running_loop().time
+    started = clock()
     while True:
-        attempts += 1
+        try:
+            return await _merged(scope, intention)
+        except (Forbidden, ServerError) as error:
+            seconds = next((seconds for words, seconds in PASSING.items() if words in error.message), 0.0)
+            if clock() >= started + seconds:
+                raise
+            scope.tell(f"{intention} is refused for the moment: {error.message}")
+        await asyncio.sleep(0.2)
+
+
+async def _merged(scope: Scope, intention: Intention) -> dict[str, Any]:
+    """Apply, with the labels of others who share the object, and over fields of our own older managers."""
+    force, live = scope.force, intention.live
+    for _ in range(ATTEMPTS):
         try:
             return await objects.apply(scope.client, _body(scope, intention, live), manager=MANAGER, force=force)
         except Conflict as error:
             outdated = intention.outside and is_outdated(error)
-            if attempts >= ATTEMPTS or not (outdated or (not force and _only_ours(error))):
+            if not outdated and (force or not _only_ours(error)):
                 raise
+            conflict = error
             force = force or _only_ours(error)
             live = await look(scope.client, intention.planned.key) if outdated else live
-        except Forbidden as error:
-            # a bare Pod right after its namespace (admission plugin ServiceAccount)
-            if "error looking up service account" not in error.message or asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(0.1)
+    raise conflict
 
 
 def _body(scope: Scope, intention: Intention, live: dict[str, Any] | None) -> dict[str, Any]:

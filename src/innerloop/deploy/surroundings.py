@@ -86,8 +86,8 @@ class Surroundings:
             return cause
         # with the policy OrderedReady the controller does not replace a pod before it is ready (1.36)
         if blocking := self._worst(pods):
-            words = f"{blocking.pod} of the former version must be ready first, or deleted by hand: {blocking.message}"
-            return blocking._replace(message=words)
+            words = f"{blocking.pod} of the former version has to be ready first: {blocking.message}"
+            return blocking._replace(kind="blocked", message=words)
         return None
 
     def _worst(self, pods: Iterable[Object]) -> Cause | None:
