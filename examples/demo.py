@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -43,8 +42,7 @@ def main() -> int:
     keep = arguments.parse_args().keep
     started = time.monotonic()
     try:
-        with working_copy() as project:
-            demonstrate(project, keep=keep)
+        demonstrate(working_copy(), keep=keep)
     except Failed as failure:
         print(f"\ndemo failed: {failure}", file=sys.stderr)
         return 1
@@ -89,14 +87,16 @@ def part(title: str) -> Iterator[None]:
     print(f"── {title}: {time.monotonic() - started:.2f} s\n", flush=True)
 
 
-@contextlib.contextmanager
-def working_copy() -> Iterator[Path]:
-    """A copy of the sample with its ``.env``: the demonstration edits files."""
-    with tempfile.TemporaryDirectory(prefix="innerloop-demo-") as folder:
-        project = Path(folder) / "vote"
-        shutil.copytree(HERE / "vote", project, ignore=shutil.ignore_patterns(".loop", ".env", "__pycache__"))
-        shutil.copy(project / ".env.template", project / ".env")
-        yield project
+def working_copy() -> Path:
+    """A copy of the sample with its ``.env``, since the demonstration edits files.
+
+    Always in the same place: a project is known by its folder, and may have been left deployed by a former run.
+    """
+    project = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "innerloop/demo/vote"
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(HERE / "vote", project, ignore=shutil.ignore_patterns(".loop", ".env", "__pycache__"))
+    shutil.copy(project / ".env.template", project / ".env")
+    return project
 
 
 class Session:

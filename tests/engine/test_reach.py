@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.engine.reach import Reach, reach
+from innerloop.engine.reach import NOTHING, Reach, reach
 from innerloop.project import DevTarget, Image, Project, SyncPath
 
 ROOT = Path("/src/vote")
@@ -21,7 +21,6 @@ PROJECT = Project(
     },
     dev={"web": DevTarget(name="web", image="web", sync=(SyncPath(local=ROOT / "web", remote="/app"),))},
 )
-NOTHING = Reach(configuration=False, templates=False, images=frozenset())
 
 
 @pytest.mark.parametrize(

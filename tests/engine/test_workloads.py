@@ -23,18 +23,18 @@ def deployment(**annotations: str) -> Manifest:
 
 
 def test_a_deployment_is_found_by_its_selector() -> None:
-    assert [w.selector for w in workloads([deployment()])] == ["app=web,tier=front"]
+    assert [w.selector for w in workloads([deployment()], "mine")] == ["app=web,tier=front"]
 
 
 def test_the_overlays_annotation_names_the_targets() -> None:
     manifest = deployment(**{"innerloop.dev/target": "web=app,worker=jobs,web=side"})
-    assert workloads([manifest])[0].targets == ("web", "worker")
+    assert workloads([manifest], "mine")[0].targets == ("web", "worker")
 
 
 def test_a_job_is_found_by_the_label_of_its_controller() -> None:
     spec: dict[str, Any] = {"template": {"spec": {"containers": []}}}
     job = Manifest({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "seed"}, "spec": spec})
-    assert workloads([job])[0].selector == "batch.kubernetes.io/job-name=seed"
+    assert workloads([job], "mine")[0].selector == "batch.kubernetes.io/job-name=seed"
 
 
 def test_objects_without_pods_are_no_workloads() -> None:
@@ -44,7 +44,7 @@ def test_objects_without_pods_are_no_workloads() -> None:
         "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}},
     }
-    assert workloads([Manifest(service)]) == []
+    assert workloads([Manifest(service)], "mine") == []
 
 
 def test_match_expressions_take_the_apis_form() -> None:

@@ -64,6 +64,12 @@ output_option = click.option(
 """``-o json``; the command gets ``output``."""
 
 
+take_over_option = click.option(
+    "--take-over", is_flag=True, help="go on with the deployment of another folder's project of the same name"
+)
+"""``--take-over``; the command gets ``take_over``."""
+
+
 def load_project(options: ProjectOptions) -> Project:
     """The project of this folder (or ``-f``), with the context and namespace that count."""
     from innerloop.config import loading

@@ -18,8 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from innerloop.engine.failures import single_failure
-from innerloop.errors import LoopError
+from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
 from innerloop.kube import objects
 from innerloop.kube.client import Client

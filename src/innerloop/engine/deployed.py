@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from innerloop.config.problems import suggestion
 from innerloop.deploy import inventory
 from innerloop.deploy.together import together
 from innerloop.dev.pods import is_terminating, target_containers
@@ -41,11 +41,19 @@ def pick(found: Sequence[Workload], service: str) -> list[Workload]:
     if chosen:
         return chosen
     names = sorted({name for one in found for name in (one.service, *one.targets)})
-    near = difflib.get_close_matches(service, names, n=1)
-    raise LoopError(
-        f"no service '{service}' is deployed",
-        hint=f"did you mean '{near[0]}'?" if near else f"deployed: {', '.join(names) or 'none that has pods'}",
-    )
+    raise LoopError(f"no service '{service}' is deployed", hint=suggestion(service, names))
+
+
+def only(found: Sequence[Workload]) -> Workload:
+    """The workload that is meant when none is named: the only developed one, or the only one.
+
+    Raises LoopError that lists them when there are several.
+    """
+    candidates = [one for one in found if one.targets] or list(found)
+    if len(candidates) == 1:
+        return candidates[0]
+    names = ", ".join(one.service for one in candidates)
+    raise LoopError("which service?", hint=f"name one of: {names}" if names else "none that has pods is deployed")
 
 
 async def running_pod(client: Client, workload: Workload, container: str = "", target: str = "") -> tuple[str, str]:
@@ -86,4 +94,5 @@ def _is_ready(pod: dict[str, Any]) -> bool:
 
 def _default(pod: dict[str, Any]) -> str:
     # what kubectl goes by since 1.21
-    return (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container", "")
+    annotations: dict[str, str] = pod["metadata"].get("annotations") or {}
+    return annotations.get("kubectl.kubernetes.io/default-container", "")

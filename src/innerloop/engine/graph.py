@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from innerloop.engine.failures import single_failure
+from innerloop.errors import single_failure
 
 
 class Output(NamedTuple):

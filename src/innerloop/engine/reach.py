@@ -18,6 +18,16 @@ class Reach(NamedTuple):
     def __bool__(self) -> bool:
         return self.configuration or self.templates or bool(self.images)
 
+    def __or__(self, other: Reach) -> Reach:
+        return Reach(
+            configuration=self.configuration or other.configuration,
+            templates=self.templates or other.templates,
+            images=self.images | other.images,
+        )
+
+
+NOTHING = Reach(configuration=False, templates=False, images=frozenset())
+
 
 def reach(project: Project, templates: Iterable[Path], changed: Iterable[Path]) -> Reach:
     """What ``changed`` reaches; ``templates`` are the files and folders that rendering depends on.

@@ -27,17 +27,23 @@ class Services:
         self._emit = emit
         self._running: dict[str, tuple[object, asyncio.Task[None]]] = {}
 
-    def reconcile(self, wanted: Iterable[Service]) -> None:
-        """Start what is new, end what is no longer wanted, start anew what changed or had ended."""
+    def reconcile(self, wanted: Iterable[Service]) -> set[str]:
+        """Start what is new, end what is no longer wanted, start anew what changed or had ended.
+
+        Returns the names of those that simply went on.
+        """
+        kept = set()
         services = {service.name: service for service in wanted}
         for name in [name for name in self._running if name not in services]:
             self._running.pop(name)[1].cancel()
         for name, service in services.items():
             former = self._running.get(name)
             if former and former[0] == service.spec and not former[1].done():
+                kept.add(name)
                 continue
             task = self._group.create_task(self._live(service, former[1] if former else None), name=name)
             self._running[name] = (service.spec, task)
+        return kept
 
     def end(self) -> None:
         """End them all."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from innerloop.dev.overlay import ANNOTATION
 from innerloop.manifest import Manifest, ObjectKey
-
-TARGET_ANNOTATION = "innerloop.dev/target"
 
 
 class Workload(NamedTuple):
@@ -25,14 +24,18 @@ class Workload(NamedTuple):
         return self.key.name
 
 
-def workloads(manifests: Iterable[Manifest]) -> list[Workload]:
-    """The workloads among manifests whose pods can be selected, in their order."""
+def workloads(manifests: Iterable[Manifest], namespace: str) -> list[Workload]:
+    """The workloads among manifests whose pods can be selected, in their order.
+
+    ``namespace`` is for those that name none.
+    """
     found = []
     for manifest in manifests:
         template = manifest.pod_template
         selector = _pod_selector(manifest) if template is not None else ""
         if template is not None and selector:
-            found.append(Workload(manifest.key, selector, _targets(template)))
+            key = manifest.key._replace(namespace=manifest.namespace or namespace)
+            found.append(Workload(key, selector, _targets(template)))
     return found
 
 
@@ -63,5 +66,5 @@ def _pod_selector(manifest: Manifest) -> str:
 
 def _targets(template: Mapping[str, Any]) -> tuple[str, ...]:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
-    pairs = [pair.partition("=")[0] for pair in annotations.get(TARGET_ANNOTATION, "").split(",")]
+    pairs = [pair.partition("=")[0] for pair in annotations.get(ANNOTATION, "").split(",")]
     return tuple(dict.fromkeys(name for name in pairs if name))

@@ -1,0 +1,29 @@
+"""Commands in containers with this terminal attached: what ``enter`` and ``exec`` share."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from innerloop.cli.options import ProjectOptions, load_project
+from innerloop.cli.running import run
+from innerloop.dev.terminal import enter
+from innerloop.engine.connecting import connected
+from innerloop.engine.deployed import deployed_workloads, only, pick, running_pod
+
+if TYPE_CHECKING:
+    from innerloop.events import Emit
+
+
+def run_in_container(options: ProjectOptions, service: str | None, container: str, command: tuple[str, ...]) -> int:
+    """Run ``command`` (a shell where it is empty) in a running container of a service; returns its exit status."""
+    project = load_project(options)
+
+    async def work(emit: Emit) -> int:
+        async with connected(project, emit) as scope:
+            found = await deployed_workloads(scope.client, project.name, project.namespace)
+            workload = pick(found, service)[0] if service else only(found)
+            pod, name = await running_pod(scope.client, workload, container, target=service or "")
+            return await enter(scope.client, workload.key.namespace, pod, name, command)
+
+    return run(work, stream=sys.stderr)

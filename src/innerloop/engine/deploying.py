@@ -1,0 +1,96 @@
+"""Deploy once, and remove again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from innerloop.build.destination import destination
+from innerloop.config.dependencies import Tree
+from innerloop.deploy.purging import purge as purge_inventory
+from innerloop.engine.connecting import connected
+from innerloop.engine.graph import Graph
+from innerloop.engine.hooks import Hooks
+from innerloop.engine.scope import Scope
+from innerloop.engine.steps import Plan, inventory_name, plan_steps
+from innerloop.events import Emit
+from innerloop.kube import objects
+from innerloop.kube.errors import Forbidden
+
+Loader = Callable[[Emit], Awaitable[Tree]]
+"""Reads the project and its dependencies from their files."""
+
+
+async def deploy(load: Loader, emit: Emit, *, take_over: bool = False) -> None:
+    """Bring a project and its dependencies up to date, until all is ready. Raises LoopError."""
+    tree = await load(emit)
+    async with connected(tree.project, emit) as scope:
+        plan = await make_plan(scope, take_over=take_over)
+        await Graph().run(plan_steps(tree, plan))
+
+
+async def purge(load: Loader, emit: Emit, *, take_over: bool = False) -> None:
+    """Remove what a project and its dependencies deployed, dependants first, and wait until it is gone."""
+    tree = await load(emit)
+    async with connected(tree.project, emit) as scope:
+        await purge_tree(tree, scope, take_over=take_over)
+
+
+async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> None:
+    """Remove every inventory of the tree; the root project's hooks run around it."""
+    hooks = Hooks(tree.project, tree.plugins, scope)
+    await hooks.run("before-purge")
+    for name, namespace, folder in _inventories(tree):
+        await purge_inventory(
+            scope.client, project=name, namespace=namespace, emit=scope.emit, folder=folder, take_over=take_over
+        )
+    await hooks.run("after-purge")
+
+
+async def make_plan(scope: Scope, *, take_over: bool = False) -> Plan:
+    """How to deploy to the scope's cluster: where images go, and for which machines."""
+    where = await destination(scope.client, scope.context)
+    return Plan(scope=scope, destination=where, architecture=await _architecture(scope), take_over=take_over)
+
+
+async def _architecture(scope: Scope) -> str:
+    """The nodes' architecture; clusters of several are developed on the first one's."""
+    try:
+        nodes, _ = await objects.list_all(scope.client, "v1", "Node", namespace=None)
+    except Forbidden:
+        # nodes are none of a namespace user's business; most clusters are amd64
+        return "amd64"
+    return next((str(node["status"]["nodeInfo"]["architecture"]) for node in nodes), "amd64")
+
+
+def _inventories(tree: Tree) -> Iterator[tuple[str, str, Path]]:
+    """Name, namespace and folder of each inventory, dependants before what they depend on, each once."""
+    seen: set[str] = set()
+    for one in _dependants_first(tree):
+        project = one.project
+        names = [(project.name, project.namespace)]
+        names += [
+            (inventory_name(one, dependency), dependency.namespace or project.namespace)
+            for dependency in one.dependencies.values()
+            if not isinstance(dependency, Tree)
+        ]
+        for name, namespace in names:
+            if name not in seen:
+                seen.add(name)
+                yield name, namespace, project.folder
+
+
+def _dependants_first(tree: Tree) -> list[Tree]:
+    """The tree and all trees below it, each behind everything that depends on it."""
+    order: dict[str, Tree] = {}
+
+    def visit(one: Tree) -> None:
+        if one.project.name in order:
+            return
+        for dependency in one.dependencies.values():
+            if isinstance(dependency, Tree):
+                visit(dependency)
+        order[one.project.name] = one
+
+    visit(tree)
+    return list(reversed(order.values()))

@@ -1,0 +1,111 @@
+"""``loop dev``: everything around a session that lives as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Literal
+
+from innerloop.config.dependencies import Tree
+from innerloop.engine.claims import claimed
+from innerloop.engine.connecting import connected
+from innerloop.engine.control import serving
+from innerloop.engine.deploying import Loader, make_plan, purge_tree
+from innerloop.engine.scope import Scope
+from innerloop.engine.session import Session
+from innerloop.engine.snapshot import Snapshot
+from innerloop.engine.targets import choose
+from innerloop.errors import single_failure
+from innerloop.events import Emit, Event, SessionEnded
+from innerloop.project import DevTarget
+
+Request = Literal["rebuild", "quit"]
+"""What a user may ask a running session for."""
+
+
+async def develop(
+    load: Loader,
+    services: tuple[str, ...],
+    emit: Emit,
+    *,
+    requests: asyncio.Queue[Request],
+    patient: bool,
+    purge: bool = False,
+    take_over: bool = False,
+) -> None:
+    """Run a session until it is cancelled or asked to quit; ``purge``: remove then what was deployed.
+
+    Raises LoopError when it can't begin, or when a step fails and the session is not ``patient``.
+    """
+    tree = await load(emit)
+    targets = choose(tree.project, services)
+    snapshot = _snapshot(tree, targets)
+
+    def tell(event: Event) -> None:
+        snapshot(event)
+        emit(event)
+
+    async with connected(tree.project, tell) as scope:
+        snapshot.context = scope.context
+        try:
+            async with _announced(tree, targets, scope, snapshot):
+                plan = await make_plan(scope, take_over=take_over)
+                session = Session(load, tree, plan._replace(develop=targets), patient=patient)
+                await _until_quit(session, requests)
+        finally:
+            if purge:
+                await purge_tree(tree, scope)
+            left = "all removed" if purge else "ended; what was deployed stays (loop purge removes it)"
+            tell(SessionEnded(project=tree.project.name, reason=left))
+
+
+@contextlib.asynccontextmanager
+async def _announced(
+    tree: Tree, targets: tuple[DevTarget, ...], scope: Scope, snapshot: Snapshot
+) -> AsyncIterator[None]:
+    """Let sessions elsewhere and commands here know of this one."""
+    project = tree.project
+    async with (
+        claimed(
+            scope.client,
+            namespace=project.namespace,
+            project=project.name,
+            services=[target.name for target in targets],
+            folder=project.folder,
+            emit=scope.emit,
+        ),
+        serving(project.folder, snapshot),
+    ):
+        yield
+
+
+async def _until_quit(session: Session, requests: asyncio.Queue[Request]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(session.run(), name="session")
+            while True:
+                request = group.create_task(requests.get(), name="wait for a request")
+                await asyncio.wait([running, request], return_when=asyncio.FIRST_COMPLETED)
+                if running.done() or request.result() == "quit":
+                    request.cancel()
+                    running.cancel()
+                    return
+                session.rebuild()
+    except BaseExceptionGroup as failures:
+        raise single_failure(failures) from None
+
+
+def _snapshot(tree: Tree, targets: tuple[DevTarget, ...]) -> Snapshot:
+    project = tree.project
+    return Snapshot(
+        project=project.name,
+        context=project.context,
+        namespace=project.namespace,
+        folder=str(project.folder),
+        pid=os.getpid(),
+        started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        services=[target.name for target in targets],
+    )

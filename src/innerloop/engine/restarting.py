@@ -1,0 +1,19 @@
+"""Restarting the processes of a developed service."""
+
+from __future__ import annotations
+
+from innerloop.dev.syncing import restart
+from innerloop.engine.deployed import deployed_workloads, pick
+from innerloop.engine.scope import Scope
+from innerloop.events import Notice
+from innerloop.project import Project
+
+
+async def restart_service(project: Project, service: str, scope: Scope) -> None:
+    """Restart the process in every container of a dev target; tells which. Raises LoopError where it can't be."""
+    found = pick(await deployed_workloads(scope.client, project.name, project.namespace), service)
+    for workload in found:
+        target = service if service in workload.targets else next(iter(workload.targets), service)
+        restarted = await restart(scope.client, target, namespace=workload.key.namespace, selector=workload.selector)
+        for one in restarted:
+            scope.emit(Notice(level="info", message=f"restarted {target} in {one.pod}"))

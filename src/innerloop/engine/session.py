@@ -1,0 +1,178 @@
+"""A dev session: deploy, keep in step with every save, until the user ends it.
+
+One loop brings the graph up to date, waits for a change, and begins anew. A change that comes meanwhile cancels the
+run, since what it was making is no longer wanted; what had been finished stays good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from innerloop.config.dependencies import Tree
+from innerloop.dev.syncing import SyncState
+from innerloop.dev.watching import watch
+from innerloop.engine.deploying import Loader
+from innerloop.engine.graph import Graph
+from innerloop.engine.hooks import Hooks
+from innerloop.engine.reach import NOTHING, Reach, reach
+from innerloop.engine.services import Service, Services
+from innerloop.engine.steps import Deployed, Plan, plan_steps
+from innerloop.engine.targets import choose, target_services
+from innerloop.engine.workloads import workloads
+from innerloop.errors import LoopError, single_failure
+from innerloop.events import Notice, SessionReady
+from innerloop.render.inputs import input_paths
+
+
+class Session:
+    """Develops the targets of ``plan``.
+
+    ``patient``: after a failed step it waits for a change instead of ending.
+    """
+
+    def __init__(self, load: Loader, tree: Tree, plan: Plan, *, patient: bool) -> None:
+        self._load = load
+        self._tree = tree
+        self._plan = plan._replace(on_applied=self._applied)
+        self._patient = patient
+        self._graph = Graph()
+        self._pending = NOTHING
+        self._changed = asyncio.Event()
+        self._states: dict[str, SyncState] = {}
+        self._since = time.monotonic()
+        self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    async def run(self) -> None:
+        """Until cancelled, or until a step fails and the session is not patient; raises that failure."""
+        hooks = Hooks(self._tree.project, self._tree.plugins, self._plan.scope)
+        await hooks.run("before-dev")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._services = Services(group, self._plan.scope.emit)
+                self._watcher = Services(group, self._plan.scope.emit)
+                await self._keep_up()
+        except BaseExceptionGroup as failures:
+            raise single_failure(failures) from None
+        finally:
+            await hooks.run("after-dev")
+
+    def rebuild(self) -> None:
+        """Load, render and build everything anew, from what is on the disk now."""
+        self.take(Reach(configuration=True, templates=True, images=frozenset(self._tree.project.images)))
+
+    def take(self, reached: Reach) -> None:
+        """Take note of a change: what runs is ended, and what the change reaches runs again."""
+        if not reached:
+            return
+        if not self._changed.is_set():
+            self._since = time.monotonic()
+        self._pending = self._pending | reached
+        self._changed.set()
+
+    async def _keep_up(self) -> None:
+        while True:
+            self._changed.clear()
+            self._watch()
+            await self._until_changed(self._bring_up())
+            await self._changed.wait()
+            await self._prepare()
+
+    async def _bring_up(self) -> None:
+        scope, project = self._plan.scope, self._tree.project
+        hooks = Hooks(project, self._tree.plugins, scope)
+        try:
+            await self._graph.run(plan_steps(self._tree, self._plan))
+            await self._in_sync()
+            scope.emit(
+                SessionReady(
+                    project=project.name,
+                    context=scope.context,
+                    namespace=project.namespace,
+                    seconds=time.monotonic() - self._since,
+                    urls=tuple(target.open for target in self._plan.develop if target.open),
+                )
+            )
+            await hooks.run("ready")
+        except LoopError as error:
+            await hooks.run("failed")
+            if not self._patient:
+                raise
+            self._tell(error)
+            scope.emit(Notice(level="info", message="waiting for a change; r tries again"))
+
+    async def _until_changed(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` to its end, or to the next change."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(work, name="bring up")
+                change = group.create_task(self._changed.wait(), name="wait for a change")
+                await asyncio.wait([running, change], return_when=asyncio.FIRST_COMPLETED)
+                running.cancel()
+                change.cancel()
+        except BaseExceptionGroup as failures:
+            raise single_failure(failures) from None
+
+    def _applied(self, deployed: Deployed) -> None:
+        # at once, not when all is ready: a program that crashes at its start is mended by an edit that sync carries
+        wanted, states = target_services(
+            self._tree.project,
+            self._plan.develop,
+            workloads(deployed.manifests, self._tree.project.namespace),
+            self._plan.scope,
+            self._started,
+        )
+        kept = self._services.reconcile(wanted)
+        self._states = {
+            name: self._states[name] if name in kept else state
+            for name, state in zip([one.name for one in wanted if one.name.startswith("sync/")], states, strict=True)
+        }
+
+    async def _in_sync(self) -> None:
+        for state in self._states.values():
+            await state.wait_in_sync()
+
+    def _watch(self) -> None:
+        project = self._tree.project
+        templates = tuple(input_paths(project))
+        contexts = tuple(image.context for image in project.images.values())
+        paths = tuple(dict.fromkeys((*project.files, *project.plugins, project.folder / ".env", *templates, *contexts)))
+
+        async def follow() -> None:
+            async for batch in watch(paths):
+                self.take(reach(self._tree.project, templates, batch))
+
+        self._watcher.reconcile([Service("watch", paths, follow)])
+
+    async def _prepare(self) -> None:
+        """Before the next run: read what has to be read anew, invalidate what the changes reach."""
+        pending, self._pending = self._pending, NOTHING
+        if pending.configuration:
+            await self._reload()
+        names = {f"build/{name}" for name in pending.images}
+        names |= {"before-build"} if names else set()
+        names |= {"render"} if pending.templates else set()
+        self._graph.invalidate(names)
+
+    async def _reload(self) -> None:
+        try:
+            tree = await self._load(self._plan.scope.emit)
+            develop = choose(tree.project, self._names(tree))
+        except LoopError as error:
+            # the session goes on with what was good
+            self._tell(error)
+            return
+        self._tree, self._plan = tree, self._plan._replace(develop=develop)
+
+    def _names(self, tree: Tree) -> list[str]:
+        kept = [target.name for target in self._plan.develop if target.name in tree.project.dev]
+        return kept or list(tree.project.dev)
+
+    def _tell(self, error: LoopError) -> None:
+        if not error.told:
+            self._plan.scope.emit(
+                Notice(level="error", message=str(error), detail=error.detail or "", hint=error.hint or "")
+            )

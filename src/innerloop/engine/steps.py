@@ -1,0 +1,234 @@
+"""From a project and its dependencies to the steps that deploy them.
+
+For each project: ``render`` and one ``build`` per image run together; ``apply`` waits for them and for the
+dependencies to be ready; ``ready`` follows. Steps of a dependency carry its name in front: ``orders/apply``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from innerloop.build.building import BuiltImage, build
+from innerloop.build.destination import Destination
+from innerloop.build.tags import is_dockerfile_build, read_image_dockerfile
+from innerloop.cluster.base_images import ensure
+from innerloop.config.dependencies import Tree
+from innerloop.deploy.applying import apply
+from innerloop.deploy.readiness import wait_ready
+from innerloop.dev.overlay import overlay
+from innerloop.engine.graph import Output, Step, Values
+from innerloop.engine.hooks import Hooks
+from innerloop.engine.scope import Scope
+from innerloop.events import reported
+from innerloop.manifest import Manifest, ObjectKey
+from innerloop.project import Dependency, DevTarget, ProjectReference
+from innerloop.render.images import image_references, replace_images
+from innerloop.render.rendering import render, render_source
+
+READY_SECONDS = 300.0
+
+
+class Deployed(NamedTuple):
+    """What was applied for one project."""
+
+    manifests: list[Manifest]
+    keys: tuple[ObjectKey, ...]
+
+
+class Plan(NamedTuple):
+    """How a tree is to be deployed."""
+
+    scope: Scope
+    destination: Destination
+    architecture: str
+    """Of the nodes, in Go's words: ``amd64``."""
+    develop: tuple[DevTarget, ...] = ()
+    """Targets of the root project that get the dev overlay; none for a plain deployment."""
+    on_applied: Callable[[Deployed], None] = lambda deployed: None
+    """Told as soon as the root project's objects are applied, before they are ready."""
+    base_registry: str = ""
+    """``host:port`` of the registry that gets base images where the real ones can't be had; empty: none does."""
+    take_over: bool = False
+    """Go on with the inventory of another project of the same name."""
+
+
+class _Unit(NamedTuple):
+    """What one inventory is for: a project, or someone else's chart or manifests."""
+
+    name: str
+    """The inventory's."""
+    title: str
+    prefix: str
+    namespace: str
+    folder: Path
+    render: Callable[[], Awaitable[list[Manifest]]]
+    hooks: Hooks
+    develop: tuple[DevTarget, ...] = ()
+
+    def step(self, name: str) -> str:
+        return self.prefix + name
+
+
+def plan_steps(tree: Tree, plan: Plan) -> list[Step]:
+    """All steps of a project and of its dependencies, each dependency once."""
+    steps: dict[str, Step] = {}
+    _add_project(steps, tree, plan, prefix="")
+    return list(steps.values())
+
+
+def _add_project(steps: dict[str, Step], tree: Tree, plan: Plan, *, prefix: str) -> str:
+    """Add a project's steps behind its dependencies'; returns the name of the step that tells it is ready."""
+    project = tree.project
+    if f"{prefix}ready" in steps:
+        return f"{prefix}ready"
+    before = [_add_dependency(steps, tree, name, plan, prefix) for name in tree.dependencies]
+    unit = _Unit(
+        name=project.name,
+        title=project.name,
+        prefix=prefix,
+        namespace=project.namespace,
+        folder=project.folder,
+        render=partial(render, project, namespace=project.namespace, plugins=tree.plugins),
+        hooks=Hooks(project, tree.plugins, plan.scope),
+        develop=() if prefix else plan.develop,
+    )
+    values = {name: variable.value for name, variable in project.variables.items()}
+    _add(steps, unit, plan, before, spec=(project.manifests, values, project.hooks), builds=_builds(tree, unit, plan))
+    return unit.step("ready")
+
+
+def _add_dependency(steps: dict[str, Step], tree: Tree, name: str, plan: Plan, prefix: str) -> str:
+    dependency = tree.dependencies[name]
+    if isinstance(dependency, Tree):
+        return _add_project(steps, dependency, plan, prefix=f"{dependency.project.name}/")
+    unit = _foreign_unit(tree, dependency, plan, prefix)
+    _add(steps, unit, plan, [], spec=(dependency, unit.namespace), builds=[])
+    return unit.step("ready")
+
+
+def _foreign_unit(tree: Tree, dependency: Dependency, plan: Plan, prefix: str) -> _Unit:
+    project, source = tree.project, dependency.source
+    assert not isinstance(source, ProjectReference), "another project is a tree of its own"
+    namespace = dependency.namespace or project.namespace
+    return _Unit(
+        name=inventory_name(tree, dependency),
+        title=dependency.name,
+        prefix=f"{prefix}{dependency.name}/",
+        namespace=namespace,
+        folder=project.folder,
+        render=partial(render_source, source, project, namespace=namespace, plugins=tree.plugins),
+        hooks=Hooks(None, tree.plugins, plan.scope),
+    )
+
+
+def inventory_name(tree: Tree, dependency: Dependency) -> str:
+    """Under which name a project's foreign dependency is recorded in the cluster."""
+    return f"{tree.project.name}.{dependency.name}"
+
+
+def _add(
+    steps: dict[str, Step], unit: _Unit, plan: Plan, before: list[str], *, spec: object, builds: list[Step]
+) -> None:
+    render, apply, ready = unit.step("render"), unit.step("apply"), unit.step("ready")
+    overlaid = [msgspec.structs.replace(target, sync=(), ports=(), open=None) for target in unit.develop]
+    own = [
+        Step(render, (), spec, partial(_render, unit, plan)),
+        *builds,
+        Step(apply, (render, *(step.name for step in builds), *before), overlaid, partial(_apply, unit, plan)),
+        Step(ready, (apply,), None, partial(_ready, unit, plan)),
+    ]
+    steps.update((step.name, step) for step in own)
+
+
+def _builds(tree: Tree, unit: _Unit, plan: Plan) -> list[Step]:
+    """A step per image, between the hooks around building."""
+    project = tree.project
+    if not project.images:
+        return []
+    steps: list[Step] = []
+    before = unit.step("before-build")
+    if unit.hooks.has("before-build"):
+        steps.append(Step(before, (), project.hooks, partial(_hook, unit, "before-build")))
+    if plan.base_registry:
+        steps.append(Step(unit.step("base-images"), (), project.images, partial(_base_images, tree, plan)))
+    gate = tuple(step.name for step in steps)
+
+    async def build_image(name: str, values: Values) -> Output:
+        image, step = project.images[name], unit.step(f"build/{name}")
+        built = await build(image, plan.destination, plan.scope.emit, step=step, project=project, plugins=tree.plugins)
+        return Output(built, built.reference)
+
+    for name, image in project.images.items():
+        steps.append(Step(unit.step(f"build/{name}"), gate, image, partial(build_image, name)))
+    if unit.hooks.has("after-build"):
+        every = tuple(step.name for step in steps)
+        steps.append(Step(unit.step("after-build"), every, project.hooks, partial(_hook, unit, "after-build")))
+    return steps
+
+
+async def _render(unit: _Unit, plan: Plan, values: Values) -> Output:
+    await unit.hooks.run("before-render")
+    with reported(plan.scope.emit, unit.step("render"), f"render {unit.title}") as outcome:
+        manifests = await unit.hooks.after_render(await unit.render())
+        outcome.summary = f"{len(manifests)} objects"
+    return Output(manifests, digest_of(manifests))
+
+
+async def _base_images(tree: Tree, plan: Plan, values: Values) -> Output:
+    images = tree.project.images.values()
+    bases = [base for image in images if is_dockerfile_build(image) for base in read_image_dockerfile(image).bases]
+    await ensure(bases, plan.base_registry, plan.scope.emit)
+    return Output(None, "")
+
+
+async def _hook(unit: _Unit, point: str, values: Values) -> Output:
+    await unit.hooks.run(point, images=_built(values))
+    return Output(None, "")
+
+
+async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
+    images = _built(values)
+    references = {image.repository: image.reference for image in images.values()}
+    manifests = replace_images(values[unit.step("render")], references)
+    if unit.develop:
+        manifests = overlay(manifests, unit.develop, images, architecture=plan.architecture, project=unit.name)
+    if plan.base_registry:
+        await ensure({use.reference for use in image_references(manifests)}, plan.base_registry, plan.scope.emit)
+    await unit.hooks.run("before-deploy", images=images, manifests=manifests)
+    applied = await apply(
+        plan.scope.client,
+        manifests,
+        project=unit.name,
+        namespace=unit.namespace,
+        emit=plan.scope.emit,
+        step=unit.step("apply"),
+        folder=unit.folder,
+        take_over=plan.take_over,
+    )
+    deployed = Deployed(manifests, applied.keys)
+    if not unit.prefix:
+        plan.on_applied(deployed)
+    return Output(deployed, digest_of(manifests))
+
+
+async def _ready(unit: _Unit, plan: Plan, values: Values) -> Output:
+    deployed: Deployed = values[unit.step("apply")]
+    await wait_ready(plan.scope.client, deployed.keys, emit=plan.scope.emit, timeout=READY_SECONDS)
+    await unit.hooks.run("after-deploy", manifests=deployed.manifests)
+    return Output(None, "")
+
+
+def digest_of(manifests: Iterable[Manifest]) -> str:
+    """Content hash of a stream of manifests."""
+    objects = [manifest.object for manifest in manifests]
+    return hashlib.sha256(msgspec.json.encode(objects, order="sorted")).hexdigest()
+
+
+def _built(values: Values) -> dict[str, BuiltImage]:
+    return {value.name: value for value in values.values() if isinstance(value, BuiltImage)}

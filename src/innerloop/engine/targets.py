@@ -1,0 +1,106 @@
+"""The dev targets that a user means, and the services that keep them in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from innerloop.build.dockerignore import ignore_file, read_ignore
+from innerloop.config.problems import suggestion
+from innerloop.dev.following import follow_logs
+from innerloop.dev.forwarding import forward
+from innerloop.dev.syncing import SyncState, sync
+from innerloop.engine.scope import Scope
+from innerloop.engine.services import Service
+from innerloop.engine.workloads import Workload
+from innerloop.errors import LoopError
+from innerloop.project import DevTarget, Project
+
+
+def choose(project: Project, services: Iterable[str]) -> tuple[DevTarget, ...]:
+    """The project's dev targets of these names, all where none is named. Raises LoopError for an unknown one."""
+    names = list(dict.fromkeys(services)) or list(project.dev)
+    for name in names:
+        if name not in project.dev:
+            raise LoopError(
+                f"{project.name} has no dev target '{name}'",
+                where=project.where("dev"),
+                hint=suggestion(name, project.dev),
+            )
+    return tuple(project.dev[name] for name in names)
+
+
+def target_services(
+    project: Project, targets: Iterable[DevTarget], found: Iterable[Workload], scope: Scope, since: str
+) -> tuple[list[Service], list[SyncState]]:
+    """What has to run for the targets and workloads, and the states of the syncs among it.
+
+    Logs of every workload, beginning at ``since`` (RFC 3339); sync and forwards of the developed ones.
+    """
+    every = list(found)
+    services = [_logs(one, scope, since) for one in every]
+    states: list[SyncState] = []
+    for target in targets:
+        of_target = [one for one in every if target.name in one.targets]
+        if target.sync or target.restart:
+            for one in of_target:
+                states.append(SyncState())
+                services.append(_sync(project, target, one, scope, states[-1]))
+        if target.ports and of_target:
+            services.append(_forward(target, of_target[0], scope))
+    return services, states
+
+
+def _logs(one: Workload, scope: Scope, since: str) -> Service:
+    run = partial(
+        follow_logs,
+        scope.client,
+        service=one.service,
+        namespace=one.key.namespace,
+        selector=one.selector,
+        emit=scope.emit,
+        since=since,
+    )
+    return Service(f"logs/{one.service}", one._replace(targets=()), run)
+
+
+def _sync(project: Project, target: DevTarget, one: Workload, scope: Scope, state: SyncState) -> Service:
+    run = partial(
+        sync,
+        scope.client,
+        target,
+        namespace=one.key.namespace,
+        selector=one.selector,
+        emit=scope.emit,
+        state=state,
+        left_out=_left_out_of_image(project, target),
+    )
+    return Service(f"sync/{target.name}/{one.service}", (target.sync, target.restart, one), run)
+
+
+def _forward(target: DevTarget, one: Workload, scope: Scope) -> Service:
+    run = partial(
+        forward,
+        scope.client,
+        service=target.name,
+        namespace=one.key.namespace,
+        selector=one.selector,
+        ports=target.ports,
+        emit=scope.emit,
+    )
+    return Service(f"forward/{target.name}", (target.ports, one), run)
+
+
+def _left_out_of_image(project: Project, target: DevTarget) -> Callable[[Path, bool], bool] | None:
+    """What the image's .dockerignore leaves out: a container that is built without it does not get it by sync."""
+    image = project.images.get(target.image or "")
+    file = ignore_file(image.context, image.dockerfile) if image else None
+    if image is None or file is None:
+        return None
+    context, rules = image.context, read_ignore(file)
+
+    def leaves_out(path: Path, is_folder: bool) -> bool:
+        return path.is_relative_to(context) and rules.excludes(path.relative_to(context).as_posix())
+
+    return leaves_out
