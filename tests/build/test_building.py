@@ -10,7 +10,7 @@ import pytest
 
 from innerloop.build.destination import Load, Push
 from innerloop.errors import LoopError
-from innerloop.events import Notice, StepDone, StepOutput, StepProgress
+from innerloop.events import Emit, Notice, StepDone, StepOutput, StepProgress
 from innerloop.paths import state_dir
 from tests.build.conftest import Shop
 from tests.build.registry import FakeRegistry
@@ -118,7 +118,7 @@ async def test_a_command_that_builds_something_else_is_told(shop: Shop, registry
 async def test_an_image_is_loaded_as_an_archive_where_the_cluster_wants_it_so(shop: Shop) -> None:
     loaded: dict[str, bytes] = {}
 
-    async def load(archive: Path, reference: str) -> None:
+    async def load(archive: Path, reference: str, emit: Emit) -> None:
         loaded[reference] = archive.read_bytes()
 
     async def present(reference: str) -> bool:

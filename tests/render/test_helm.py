@@ -17,7 +17,7 @@ from innerloop.project import HelmSource
 from innerloop.render import programs
 from tests.render.conftest import Workspace, config_map
 
-pytestmark = pytest.mark.usefixtures("needs_helm")
+pytestmark = pytest.mark.usefixtures("tools")
 
 VALUES = config_map("values", json="{{ .Values | toJson | quote }}")
 

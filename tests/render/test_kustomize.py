@@ -8,7 +8,7 @@ from innerloop.errors import LoopError
 from innerloop.project import KustomizeSource
 from tests.render.conftest import Workspace, config_map
 
-pytestmark = pytest.mark.usefixtures("needs_kustomize")
+pytestmark = pytest.mark.usefixtures("tools")
 
 
 def kustomize(workspace: Workspace, name: str, **fields: tuple[str, ...]) -> KustomizeSource:

@@ -73,14 +73,21 @@ async def build(
     """
     job = _Job(image, destination, emit, step, project, plugins)
     with reported(emit, step, f"build {image.name}") as outcome:
-        _check(job)
-        inputs = await _inputs(job)
-        found = await delivered(destination, inputs.reference)
-        cached = found is not None
-        if found is None:
-            found = await _bring(job, inputs)
-        outcome.summary = f"{inputs.tag}, unchanged" if cached else inputs.tag
-        return _built(job, inputs, found, cached)
+        try:
+            built = await _up_to_date(job)
+        except LoopError as error:
+            error.where = error.where or project.where(f"images.{image.name}")
+            raise
+        outcome.summary = f"{built.tag}, unchanged" if built.cached else built.tag
+        return built
+
+
+async def _up_to_date(job: _Job) -> BuiltImage:
+    _check(job)
+    inputs = await _inputs(job)
+    if found := await delivered(job.destination, inputs.reference):
+        return _built(job, inputs, found, cached=True)
+    return _built(job, inputs, await _bring(job, inputs), cached=False)
 
 
 def _check(job: _Job) -> None:
@@ -177,7 +184,7 @@ def _warn_of_git(job: _Job) -> None:
             job.emit(Notice(level="warning", message=message, hint=f"add a line '.git' to {file}"))
 
 
-def _built(job: _Job, inputs: _Inputs, found: Delivered, cached: bool) -> BuiltImage:
+def _built(job: _Job, inputs: _Inputs, found: Delivered, *, cached: bool) -> BuiltImage:
     image, destination = job.image, job.destination
     name = destination.pulled(image.repository)
     return BuiltImage(

@@ -16,6 +16,7 @@ from innerloop.build.output import Output
 from innerloop.build.records import read_record, write_record
 from innerloop.build.registry import connect
 from innerloop.errors import Location, LoopError
+from innerloop.events import Emit
 from innerloop.paths import cache_dir
 
 
@@ -45,7 +46,7 @@ async def deliver(
         if digest is None:
             raise output.failure(f"pushing {reference} failed", where)
     else:
-        await _load(destination, builder, reference)
+        await _load(destination, builder, reference, output.emit)
     config = await builder.config(reference)
     if config is None:
         raise LoopError(f"{reference} is gone from {builder.NAME} in the middle of a build", where=where)
@@ -71,13 +72,13 @@ async def _pushed(destination: Push, reference: str, remembered: Delivered | Non
     return found
 
 
-async def _load(destination: Load, builder: Builder, reference: str) -> None:
+async def _load(destination: Load, builder: Builder, reference: str, emit: Emit) -> None:
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="image-") as temporary:
         archive = Path(temporary) / "image.tar"
         await builder.save(reference, archive)
-        await destination.load(archive, reference)
+        await destination.load(archive, reference, emit)
 
 
 def _plain_http(destination: Push, reference: str) -> bool:

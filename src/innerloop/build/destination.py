@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from innerloop import references
+from innerloop import cluster, references
 from innerloop.build.builders import Mirror
+from innerloop.build.nodes import Nodes
 from innerloop.config import yaml
+from innerloop.events import Emit
 from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import Forbidden, NotFound
@@ -47,7 +49,7 @@ class Load(NamedTuple):
 
     cluster: str
     """For messages."""
-    load: Callable[[Path, str], Awaitable[None]]
+    load: Callable[[Path, str, Emit], Awaitable[None]]
     """Loads a docker archive that has one image by a reference."""
     present: Callable[[str], Awaitable[bool]]
     """Whether the nodes have an image by this reference."""
@@ -63,17 +65,35 @@ class Load(NamedTuple):
 Destination = Push | Load
 
 
-async def advertised_registry(client: Client) -> Push | None:
+async def destination(client: Client, context: str) -> Destination:
+    """Where the images for a cluster go; ``context`` is its name in the kubeconfig."""
+    provider = cluster.provider_of(context)
+    advertised = await advertised_registry(client)
+    if advertised and provider and provider.kind == "built-in":
+        # its registry also has the base images, for machines that reach no other
+        return advertised._replace(mirror=Mirror(advertised.prefix, advertised.plain_http))
+    if advertised or provider is None:
+        return advertised or Push()
+    nodes = Nodes(client)
+
+    async def load(archive: Path, reference: str, emit: Emit) -> None:
+        await provider.load([str(archive)], emit)
+        await nodes.remember(reference)
+
+    return Load(provider.name, load, nodes.have)
+
+
+async def advertised_registry(client: Client, hosting: ObjectKey = HOSTING) -> Push | None:
     """The registry that a cluster advertises, None when it does none or does not let us see it."""
     try:
-        found = await objects.get(client, HOSTING)
+        found = await objects.get(client, hosting)
     except (NotFound, Forbidden):
         return None
-    documents = yaml.load_all((found.get("data") or {}).get("localRegistryHosting.v1") or "", str(HOSTING))
-    hosting: dict[str, Any] = documents[0] if documents and isinstance(documents[0], dict) else {}
-    host = str(hosting.get("host") or "")
+    documents = yaml.load_all((found.get("data") or {}).get("localRegistryHosting.v1") or "", str(hosting))
+    told: dict[str, Any] = documents[0] if documents and isinstance(documents[0], dict) else {}
+    host = str(told.get("host") or "")
     # by the KEP, the host that is pushed to may have another name for the container runtime
-    pulled_from = str(hosting.get("hostFromContainerRuntime") or "")
+    pulled_from = str(told.get("hostFromContainerRuntime") or "")
     return Push(host, references.is_local(host), pulled_from) if host else None
 
 

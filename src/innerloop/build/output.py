@@ -20,7 +20,7 @@ class Output:
     """The lines of one build; the file is begun anew with the first line."""
 
     def __init__(self, emit: Emit, step: str, file: Path) -> None:
-        self._emit = emit
+        self.emit = emit
         self._step = step
         self._file = file
         self._lines: list[str] = []
@@ -33,7 +33,7 @@ class Output:
             self._log = self._file.open("w", encoding="utf-8", errors="replace", buffering=1)
         self._log.write(f"{text}\n")
         self._lines.append(text)
-        self._emit(StepOutput(step=self._step, text=text))
+        self.emit(StepOutput(step=self._step, text=text))
 
     def close(self) -> None:
         if self._log:

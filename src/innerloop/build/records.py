@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from innerloop.errors import LoopError
 from innerloop.paths import cache_dir
+from innerloop.storage import write_whole
 
 T = TypeVar("T")
 
@@ -27,22 +26,6 @@ def read_record(area: str, key: str, type: type[T]) -> T | None:
 def write_record(area: str, key: str, value: object) -> None:
     """Keep a value under a key, whole or not at all. Raises LoopError when the disk refuses."""
     write_whole(_file(area, key), msgspec.msgpack.encode(value))
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file, with its folders, so that a reader sees the old or the new content."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent)
-        try:
-            with os.fdopen(handle, "wb") as opened:
-                opened.write(content)
-            os.replace(temporary, file)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise LoopError(f"cannot write {file}: {error.strerror}", hint="free disk space, or mend its rights") from error
 
 
 def _file(area: str, key: str) -> Path:

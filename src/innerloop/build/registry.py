@@ -110,7 +110,8 @@ class Registry:
         except TimeoutError as error:
             raise RegistryError(f"registry {self._host} gives no answer within {SECONDS:g} s") from error
         except aiohttp.ClientError as error:
-            raise RegistryError(f"cannot reach registry {self._host}", detail=str(error)) from error
+            hint = "is the network there, and is it the registry that is meant?"
+            raise RegistryError(f"cannot reach registry {self._host}", detail=str(error), hint=hint) from error
 
     async def _log_in(self, path: str, challenge: str) -> str | None:
         """The Authorization header that answers a challenge."""

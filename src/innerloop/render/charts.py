@@ -6,7 +6,6 @@ and the copy is named by the content of all that it was made from.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
@@ -104,7 +103,7 @@ async def _complete(
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="making-") as temporary:
         draft = Path(temporary) / "root"
         for chart in copied:
-            await asyncio.to_thread(_copy, chart, _mirrored(draft, chart))
+            _copy(chart, _mirrored(draft, chart))
         # innermost first: a chart is packed into another with what it has by then
         for chart in incomplete:
             await _build_dependencies(chart, _mirrored(draft, chart), helm, where)

@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,9 +22,10 @@ from innerloop.config.variables import substitute
 from innerloop.errors import Location, LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Project
-from innerloop.render import charts, helm_errors, programs
+from innerloop.render import charts, helm_errors, programs, trees
 from innerloop.render.documents import chunks, manifests_of
 from innerloop.render.files import source_name
+from innerloop.render.outputs import program_identity, remembered
 
 HOOK = "helm.sh/hook"
 KEPT_HOOKS = frozenset(("pre-install", "post-install", "crd-install"))
@@ -32,42 +33,59 @@ KEPT_HOOKS = frozenset(("pre-install", "post-install", "crd-install"))
 _SOURCE = re.compile(r"^# Source: (.+)$", re.MULTILINE)
 
 
+class _Values(NamedTuple):
+    """A file of values as helm is to read it."""
+
+    origin: Path
+    text: str
+
+
 async def render_helm(source: HelmSource, project: Project, *, namespace: str, where: Location) -> list[Manifest]:
     """The objects of a chart. Raises LoopError with the template's place, ``where`` for what has none."""
     helm = programs.helm()
     chart = await charts.local_chart(source, helm, where)
+    options = ["--include-crds", "--namespace", source.namespace or namespace]
+    for path, value in _indexed(source.set):
+        options += ["--set-json", f"{path}={msgspec.json.encode(value).decode()}"]
+    values = _values(source, project)
+    inputs = (
+        program_identity(helm),
+        source.release,
+        options,
+        [file.text for file in values],
+        trees.digest([chart.folder]),
+    )
+
+    async def template() -> str:
+        return await _template([helm, "template", source.release, str(chart.folder), *options], values, chart, where)
+
+    output = await remembered(inputs, template)
+    return [manifest for manifest in _manifests(output, chart, project) if _is_kept(manifest)]
+
+
+async def _template(argv: list[str], values: list[_Values], chart: charts.Chart, where: Location) -> str:
     with tempfile.TemporaryDirectory(prefix="innerloop-") as folder:
-        values = _value_files(source, project, Path(folder))
-        argv = [helm, "template", source.release, str(chart.folder), "--include-crds"]
-        argv += ["--namespace", source.namespace or namespace]
-        for file in values:
-            argv += ["--values", str(file)]
-        for path, value in _indexed(source.set):
-            argv += ["--set-json", f"{path}={msgspec.json.encode(value).decode()}"]
+        copies = {Path(folder) / f"{number}-{file.origin.name}": file for number, file in enumerate(values)}
+        for copy, file in copies.items():
+            copy.write_text(file.text)
+            argv = [*argv, "--values", str(copy)]
         completed = await processes.run(argv, check=False)
-        if completed.code:
-            error = completed.stderr.decode(errors="replace").strip()
-            for file, original in values.items():
-                error = error.replace(str(file), shown(original))
-            raise helm_errors.explained(error, chart, where)
-    return [manifest for manifest in _manifests(completed.text, chart, project) if _is_kept(manifest)]
+    if completed.code == 0:
+        return completed.text
+    error = completed.stderr.decode(errors="replace").strip()
+    for copy, file in copies.items():
+        error = error.replace(str(copy), shown(file.origin))
+    raise helm_errors.explained(error, chart, where)
 
 
-def _value_files(source: HelmSource, project: Project, folder: Path) -> dict[Path, Path]:
-    """What helm reads, in order, each with the file that the user knows."""
-    files: dict[Path, Path] = {}
-    for number, file in enumerate(source.values):
-        text = read(file)
-        filled = substitute(text, project.variables, Location(shown(file), 1, 1))
-        # a copy even where nothing changed: helm takes some names ("-", "s3://…") for something else
-        copy = folder / f"{number}-{file.name}"
-        copy.write_text(filled)
-        files[copy] = file
+def _values(source: HelmSource, project: Project) -> list[_Values]:
+    """In helm's order: later ones are stronger."""
+    found = [
+        _Values(file, substitute(read(file), project.variables, Location(shown(file), 1, 1))) for file in source.values
+    ]
     if plain := {path: value for path, value in source.set.items() if "[" not in path}:
-        copy = folder / "set.json"
-        copy.write_bytes(msgspec.json.encode(nested(plain)))
-        files[copy] = project.file
-    return files
+        found.append(_Values(project.file, msgspec.json.encode(nested(plain)).decode()))
+    return found
 
 
 def nested(values: Mapping[str, object]) -> dict[str, Any]:

@@ -33,11 +33,13 @@ class Contents(NamedTuple):
     """Text with variables put in, of the files in which that changes something."""
     plain: set[Path]
     """Files and folders that are used as they are."""
+    remote: list[str]
+    """Names that are no local path."""
 
 
 def contents(folder: Path, patterns: Iterable[str], variables: Mapping[str, Variable], where: Location) -> Contents:
     """What a kustomization needs. Raises LoopError for a missing kustomization and an undefined variable."""
-    found = Contents({}, set())
+    found = Contents({}, set(), [])
     if kustomization_in(folder) is None:
         raise LoopError(f"{shown(folder)} has no kustomization.yaml", where=where)
     _follow(folder, tuple(patterns), variables, found, set())
@@ -65,6 +67,8 @@ def _follow(
             found.plain.add(path)
         elif path.is_file():
             _take(path, folder, patterns, variables, found)
+        else:
+            found.remote.append(name)
 
 
 def _take(

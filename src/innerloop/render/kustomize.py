@@ -6,7 +6,6 @@ they lie as they do in the user's tree, so that ``../base`` stays right and mess
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -18,10 +17,11 @@ from innerloop.config.files import shown
 from innerloop.errors import Location, LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import KustomizeSource, Project
-from innerloop.render import kustomizations, programs
+from innerloop.render import kustomizations, programs, trees
 from innerloop.render.documents import manifests_in
 from innerloop.render.files import source_name
 from innerloop.render.kustomizations import Contents
+from innerloop.render.outputs import program_identity, remembered
 
 
 async def render_kustomize(source: KustomizeSource, project: Project, *, where: Location) -> list[Manifest]:
@@ -30,28 +30,42 @@ async def render_kustomize(source: KustomizeSource, project: Project, *, where: 
     if not folder.is_dir():
         raise LoopError(f"{shown(folder)} is not a folder", where=where)
     needed = kustomizations.contents(folder, source.substitute, project.variables, where)
-    if not needed.filled:
-        output = await _build(folder, Path("/"), folder)
+    command = programs.kustomize()
+
+    async def build() -> str:
+        return await _build_filled(command, folder, needed)
+
+    if needed.remote:
+        # what is elsewhere may change
+        output = await build()
     else:
-        with tempfile.TemporaryDirectory(prefix="innerloop-") as temporary:
-            root = Path(os.path.realpath(temporary))
-            await asyncio.to_thread(_copy, needed, root)
-            output = await _build(_mirrored(root, folder), root, folder)
+        filled = {str(file): text for file, text in needed.filled.items()}
+        inputs = (program_identity(command[0]), str(folder), filled, trees.digest(sorted(needed.plain)))
+        output = await remembered(inputs, build)
     return manifests_in(output, shown(folder), source_name(folder, project))
 
 
-async def _build(folder: Path, root: Path, original: Path) -> str:
-    completed = await processes.run([*programs.kustomize(), str(folder)], check=False)
-    if completed.code:
-        output = completed.stderr.decode(errors="replace").strip()
-        output = output if root == Path("/") else output.replace(f"{root}/", "/")
-        file = kustomizations.kustomization_in(original) or original
-        raise LoopError(
-            f"kustomization {shown(original)} cannot be built",
-            where=_place(output, file),
-            detail=re.sub(r"^error: ", "", output, flags=re.IGNORECASE),
-        )
-    return completed.text
+async def _build_filled(command: list[str], folder: Path, needed: Contents) -> str:
+    if not needed.filled:
+        return await _build([*command, str(folder)], None, folder)
+    with tempfile.TemporaryDirectory(prefix="innerloop-") as temporary:
+        root = Path(os.path.realpath(temporary))
+        _copy(needed, root)
+        return await _build([*command, str(_mirrored(root, folder))], root, folder)
+
+
+async def _build(argv: list[str], root: Path | None, folder: Path) -> str:
+    completed = await processes.run(argv, check=False)
+    if completed.code == 0:
+        return completed.text
+    output = completed.stderr.decode(errors="replace").strip()
+    output = output.replace(f"{root}/", "/") if root else output
+    file = kustomizations.kustomization_in(folder) or folder
+    raise LoopError(
+        f"kustomization {shown(folder)} cannot be built",
+        where=_place(output, file),
+        detail=re.sub(r"^error: ", "", output, flags=re.IGNORECASE),
+    )
 
 
 def _place(output: str, file: Path) -> Location:

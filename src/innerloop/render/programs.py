@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from innerloop import cluster
 from innerloop.errors import LoopError
 
 _HINTS = {
@@ -29,7 +28,10 @@ def kustomize() -> list[str]:
 def _found(name: str, purpose: str) -> str:
     if found := shutil.which(name):
         return found
-    folder: Path | None = getattr(cluster, "programs", lambda: None)()
+    # not at the top: with helm on PATH nothing of it is needed, and it takes its time
+    from innerloop import cluster
+
+    folder = cluster.programs()
     if folder is not None and (folder / name).exists():
         return str(folder / name)
     hint = f"{_HINTS[name]}, or 'loop cluster up', which brings one"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from innerloop.errors import Location, LoopError
+from innerloop.errors import Location, LoopError, single_failure
 from innerloop.manifest import Manifest
 from innerloop.plugins import Plugins
 from innerloop.project import (
@@ -36,9 +36,8 @@ async def render(project: Project, *, namespace: str, plugins: Plugins | None = 
                 )
                 for number, source in enumerate(project.manifests)
             ]
-    except* LoopError as failures:
-        # the first is enough: the others were cancelled for it, or tell of the same
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as failures:
+        raise single_failure(failures) from None
     manifests = [manifest for task in tasks for manifest in task.result()]
     _check_unique(manifests, namespace)
     return manifests

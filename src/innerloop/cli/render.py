@@ -1,0 +1,58 @@
+"""``loop render``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from innerloop.cli.options import ProjectOptions, load_project, project_options
+
+if TYPE_CHECKING:
+    from innerloop.events import Emit
+    from innerloop.manifest import Manifest
+
+
+@click.command(short_help="print the low-level manifests")
+@click.option("-o", "format", type=click.Choice(["yaml", "json"]), default="yaml", help="form of the stream")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="folder for a YAML file per object")
+@project_options
+def command(options: ProjectOptions, format: str, output: Path | None) -> None:
+    """Render the project's templates to the manifests that are deployed, and print them.
+
+    The same input gives the same output, byte for byte. With --output, files of objects that are no longer rendered
+    are removed from the folder; other files in it are left alone.
+    """
+    from innerloop.cli.running import run
+    from innerloop.render import writing
+
+    # stdout is for the manifests alone
+    manifests = run(lambda emit: _render(options, emit), stream=sys.stderr)
+    if output is not None:
+        writing.write_files(manifests, output)
+        return
+    click.echo(writing.as_json(manifests) if format == "json" else writing.as_yaml(manifests), nl=False)
+
+
+class _Surroundings(NamedTuple):
+    variables: dict[str, str]
+    emit: Emit
+
+
+async def _render(options: ProjectOptions, emit: Emit) -> list[Manifest]:
+    from innerloop import plugins
+    from innerloop.render.rendering import render
+
+    project = load_project(options)
+    loaded = plugins.load(project)
+    if not any(point in (*project.hooks, *loaded.hooks) for point in ("before-render", "after-render")):
+        return await render(project, namespace=project.namespace, plugins=loaded)
+    from innerloop.engine.hooks import Hooks
+
+    built_in = ("LOOP_CONTEXT", "LOOP_NAMESPACE", "LOOP_ENVIRONMENT")
+    variables = {name: project.variables[name].value for name in built_in}
+    hooks = Hooks(project, loaded, _Surroundings(variables, emit))
+    await hooks.run("before-render")
+    return await hooks.after_render(await render(project, namespace=project.namespace, plugins=loaded))
