@@ -64,6 +64,17 @@ async def followed(client: Client, namespace: str, **options: Any) -> AsyncItera
         task.cancel()
 
 
+async def written(client: Client, namespace: str, text: str) -> None:
+    """Return once the node has this line in a log."""
+
+    async def is_there() -> bool:
+        log = Log()
+        await show_logs(client, service="web", namespace=namespace, selector="app=web", emit=log.emit)
+        return text in log.texts()
+
+    await until(is_there)
+
+
 @asynccontextmanager
 async def behind(relay: Relay, client: Client) -> AsyncIterator[Client]:
     name = client.access.server_name or urlsplit(client.access.server).hostname
@@ -158,6 +169,7 @@ async def test_odd_lines(client: Client, namespace: str) -> None:
 
 async def test_only_what_is_asked_for(client: Client, namespace: str) -> None:
     await pods.start(client, web_pod(namespace, "seq 100; sleep 1000"))
+    await written(client, namespace, "100")
     async with followed(client, namespace, tail=3) as log:
         assert await log.until(contains("100")) == ["98", "99", "100"]
     async with followed(client, namespace, since="2100-01-01T00:00:00Z") as log:
@@ -168,6 +180,7 @@ async def test_only_what_is_asked_for(client: Client, namespace: str) -> None:
 async def test_what_was_written_so_far(client: Client, namespace: str) -> None:
     manifest = web_pod(namespace, "seq 100; sleep 1000", initContainers=[pods.container("prepare", ["echo", "hi"])])
     await pods.start(client, manifest)
+    await written(client, namespace, "100")
     log = Log()
     await show_logs(client, service="web", namespace=namespace, selector="app=web", emit=log.emit, tail=2)
     assert [line.text for line in log.lines] == ["hi", "99", "100"]
