@@ -65,6 +65,8 @@ class Ignore:
         """``top`` is the folder where git's rules begin, ``root`` or above it. ``files`` are weaker ignore files
         relative to it, strongest first; ``kept`` are paths relative to ``root`` that count whatever the files say."""
         self.root = root
+        self.files_above = tuple(place / IGNORE_FILE for place in root.parents if place == top or top in place.parents)
+        """Ignore files that hold here and are not below the root."""
         self._prefix = os.path.join(root, "")
         self._base = b"" if root == top else os.fsencode(f"{root.relative_to(top).as_posix()}/")
         self._excludes = Patterns(map(os.fsencode, excludes))
@@ -78,6 +80,9 @@ class Ignore:
     def __call__(self, path: Path, folder: bool) -> bool:
         text = str(path)
         return text.startswith(self._prefix) and self.ignores(text[len(self._prefix) :], folder)
+
+    def covers(self, path: Path) -> bool:
+        return str(path).startswith(self._prefix)
 
     def ignores(self, path: str, folder: bool) -> bool:
         """Whether a path relative to the root is left out; of a folder, whether all below it is."""

@@ -1,0 +1,197 @@
+"""What a target's synced folders hold on this machine, and what was deleted from them during the session."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from innerloop.project import SyncPath
+
+FILE, FOLDER, LINK = b"f", b"d", b"l"
+NO_DIGEST = bytes(32)
+
+
+class Key(NamedTuple):
+    """A path in the sync: the same here and in every container."""
+
+    root: int
+    path: bytes
+    """Relative to the root, ``/`` between names; empty for the root itself."""
+
+    @property
+    def folder(self) -> Key:
+        return Key(self.root, self.path.rpartition(b"/")[0])
+
+
+class Entry(NamedTuple):
+    kind: bytes
+    mode: int
+    size: int
+    digest: bytes
+    """SHA-256 of a file's content or a link's target."""
+
+
+class SyncRoot(NamedTuple):
+    """A local folder and its counterpart; of a single file, the folders that hold it."""
+
+    local: Path
+    remote: str
+    only: bytes = b""
+    """Name of the single file."""
+
+
+class Look(NamedTuple):
+    """What is at some paths right now."""
+
+    at: list[Key]
+    """The paths; what is below them was looked at, too. A root that is gone is not among them: that its files are gone
+    with it is not what anyone wants carried."""
+    found: dict[Key, Entry]
+    errors: dict[Key, OSError]
+    """What cannot be read, and roots that are gone."""
+
+
+def sync_root(path: SyncPath) -> SyncRoot:
+    """The root of a configured path: its folder, or the folder of its file."""
+    if path.local.is_dir():
+        return SyncRoot(path.local, path.remote)
+    name = path.local.name if path.remote.endswith("/") else path.remote.rpartition("/")[2]
+    folder = path.remote.rstrip("/") if path.remote.endswith("/") else path.remote.rpartition("/")[0]
+    return SyncRoot(path.local, folder or "/", os.fsencode(name))
+
+
+class LocalTree:
+    """The entries of all roots, as of the last look."""
+
+    def __init__(self, roots: Sequence[SyncRoot]) -> None:
+        self.roots = roots
+        self.entries: dict[Key, Entry] = {}
+        self.deleted: set[Key] = set()
+        """What was there earlier in the session: an image, or a container started from it, may still have it."""
+        self.exact: set[Key] = set()
+        """What got another mode during the session: there, the mode here is meant as it is."""
+
+    def place(self, key: Key) -> Path:
+        root = self.roots[key.root]
+        return root.local if root.only else root.local / os.fsdecode(key.path)
+
+    def keys(self, path: Path) -> Iterator[Key]:
+        """The keys of a local path; several when roots overlap, none when it belongs to no root."""
+        for number, root in enumerate(self.roots):
+            if path == root.local:
+                yield Key(number, root.only)
+            elif root.local in path.parents and not root.only:
+                yield Key(number, os.fsencode(path.relative_to(root.local)))
+
+    def take(self, look: Look, is_ignored: Callable[[Key, bool], bool]) -> set[Key]:
+        """Take in what was found; returns what is different now.
+
+        ``is_ignored`` is asked about what is gone, with whether it was a folder: to become ignored is no deletion.
+        """
+        changed = set()
+        gone = self._gone(look)
+        for key, entry in look.found.items():
+            former = self.entries.get(key)
+            if former == entry:
+                continue
+            if former and former.kind == entry.kind and former.mode != entry.mode:
+                self.exact.add(key)
+            self.entries[key] = entry
+            self.deleted.discard(key)
+            changed.add(key)
+        for key in gone:
+            was_folder = self.entries.pop(key).kind == FOLDER
+            self.exact.discard(key)
+            if not is_ignored(key, was_folder):
+                self.deleted.add(key)
+                changed.add(key)
+        return changed
+
+    def _gone(self, look: Look) -> list[Key]:
+        gone = [key for key in look.at if key in self.entries and key not in look.found and key not in look.errors]
+        folders = {key for key in look.at if key in self.entries and self.entries[key].kind == FOLDER}
+        if not folders:
+            return gone
+        for key in self.entries:
+            if key not in look.found and key not in folders:
+                above = list(_above(key))
+                if not folders.isdisjoint(above) and look.errors.keys().isdisjoint((key, *above)):
+                    gone.append(key)
+        return list(dict.fromkeys(gone))
+
+
+def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str, bool], bool]]) -> Look:
+    """Read what is at the keys, and below those that are folders. Touches nothing, so it may run in a thread.
+
+    ``ignores`` tells of each root by number what does not count.
+    """
+    result = Look([], {}, {})
+    left = list(at)
+    wanted = set(left)
+    while left:
+        key = left.pop()
+        place = tree.place(key)
+        try:
+            # the root was named by the user, who may have named a link
+            result.found[key] = read_entry(place, follow=place == tree.roots[key.root].local)
+            if result.found[key].kind == FOLDER:
+                left += _inside(key, place, ignores[key.root])
+        except (FileNotFoundError, NotADirectoryError, _Special) as error:
+            result.found.pop(key, None)
+            if not key.path:
+                result.errors[key] = error
+        except OSError as error:
+            result.errors[key] = error
+        if key in wanted and (key.path or key in result.found):
+            result.at.append(key)
+    return result
+
+
+def read_entry(place: Path, *, follow: bool = False) -> Entry:
+    """One path as it is. Raises OSError."""
+    status = os.stat(place, follow_symlinks=follow)
+    mode = stat.S_IMODE(status.st_mode) & 0o777
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(FOLDER, mode, 0, NO_DIGEST)
+    if stat.S_ISLNK(status.st_mode):
+        target = os.fsencode(os.readlink(place))
+        return Entry(LINK, 0, len(target), hashlib.sha256(target).digest())
+    if not stat.S_ISREG(status.st_mode):
+        raise _Special(f"{place} is neither file, folder nor link")
+    size, digest = _content(place)
+    return Entry(FILE, mode, size, digest)
+
+
+def _content(place: Path) -> tuple[int, bytes]:
+    """Size and digest. (Four times as fast for small files as ``hashlib.file_digest`` with its large buffer.)"""
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size, digest = 0, hashlib.sha256()
+        while data := os.read(descriptor, 128 * 1024):
+            size += len(data)
+            digest.update(data)
+        return size, digest.digest()
+    finally:
+        os.close(descriptor)
+
+
+class _Special(OSError):
+    """A socket, pipe or device: never synced."""
+
+
+def _inside(folder: Key, place: Path, ignores: Callable[[str, bool], bool]) -> Iterator[Key]:
+    with os.scandir(place) as entries:
+        for entry in entries:
+            path = b"%s/%s" % (folder.path, os.fsencode(entry.name)) if folder.path else os.fsencode(entry.name)
+            if not ignores(os.fsdecode(path), entry.is_dir(follow_symlinks=False)):
+                yield Key(folder.root, path)
+
+
+def _above(key: Key) -> Iterator[Key]:
+    while key.path:
+        key = key.folder
+        yield key

@@ -1,0 +1,103 @@
+"""What to send so that a container has what the local tree has, as a function of both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from innerloop.dev import sync_protocol as protocol
+from innerloop.dev.local_tree import FILE, FOLDER, Entry, Key, LocalTree
+from innerloop.dev.sync_protocol import Difference, Expected, Head
+
+
+class Batch(NamedTuple):
+    """Operations in the order of sending. New content comes before deletions, except where one makes place."""
+
+    making_place: list[Key]
+    """Deletions in folders that become files or links."""
+    folders: list[Key]
+    renames: list[tuple[Key, Key]]
+    """From, to."""
+    contents: list[Key]
+    """Files and links."""
+    modes: list[Key]
+    deletions: list[Key]
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+def make_batch(
+    keys: Iterable[Key], tree: LocalTree, remote: Mapping[Key, Entry], not_renamed: Collection[Key] = ()
+) -> Batch:
+    """The operations for some keys; ``remote`` is what the container is known to have.
+
+    A file that vanished and another that appeared with the same content are a rename, unless ``not_renamed`` has it.
+    """
+    gone: list[Key] = []
+    batch = Batch([], [], [], [], [], [])
+    for key in sorted(set(keys)):
+        entry, known = tree.entries.get(key), remote.get(key)
+        if entry is None:
+            if known or key in tree.deleted:
+                gone.append(key)
+        elif known is None or known[2:] != entry[2:] or known.kind != entry.kind:
+            (batch.folders if entry.kind == FOLDER else batch.contents).append(key)
+        elif known.mode != entry.mode:
+            batch.modes.append(key)
+    _pair_renames(batch, gone, tree, remote, not_renamed)
+    filled = set(batch.contents)
+    renamed = {old for old, _ in batch.renames}
+    for key in reversed(gone):
+        if key not in renamed:
+            makes_place = not filled.isdisjoint(_above(key))
+            (batch.making_place if makes_place else batch.deletions).append(key)
+    return batch
+
+
+def make_check(tree: LocalTree) -> list[Expected]:
+    """Questions about everything there is, in the order of ``tree.entries``."""
+    return [Expected(make_head(key, tree), entry.kind, entry.size, entry.digest) for key, entry in tree.entries.items()]
+
+
+def make_remote(entries: Iterable[tuple[Key, Entry]], results: bytes) -> dict[Key, Entry]:
+    """What a container has, by its answers to ``make_check``."""
+    remote = {}
+    for (key, entry), result in zip(entries, results, strict=True):
+        if result == Difference.SAME:
+            remote[key] = entry
+        elif result == Difference.MODE:
+            remote[key] = entry._replace(mode=-1)
+    return remote
+
+
+def make_head(key: Key, tree: LocalTree, mode: int | None = None) -> Head:
+    entry = tree.entries.get(key)
+    return Head(key.root, key.path, (entry.mode if entry else 0) if mode is None else mode, key in tree.exact)
+
+
+def rename_frame(old: Key, new: Key, tree: LocalTree, remote: Mapping[Key, Entry]) -> bytes:
+    return protocol.rename(make_head(new, tree), old.path, remote[old].digest)
+
+
+def _pair_renames(
+    batch: Batch, gone: list[Key], tree: LocalTree, remote: Mapping[Key, Entry], not_renamed: Collection[Key]
+) -> None:
+    sources: dict[tuple[int, int, bytes], list[Key]] = {}
+    filled = set(batch.contents)
+    for key in gone:
+        known = remote.get(key)
+        if known and known.kind == FILE and known.size and filled.isdisjoint(_above(key)):
+            sources.setdefault((key.root, known.size, known.digest), []).append(key)
+    for key in list(batch.contents) if sources else ():
+        entry = tree.entries[key]
+        fitting = sources.get((key.root, entry.size, entry.digest))
+        if fitting and entry.kind == FILE and key not in remote and key not in not_renamed:
+            batch.renames.append((fitting.pop(), key))
+            batch.contents.remove(key)
+
+
+def _above(key: Key) -> Iterator[Key]:
+    while key.path:
+        key = key.folder
+        yield key

@@ -1,0 +1,196 @@
+"""Keeping one container the same as the local tree, over one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
+
+from innerloop.dev.gitignore import Patterns
+from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree
+from innerloop.dev.pods import PodContainer
+from innerloop.dev.sync_batch import Batch, make_batch, make_check, make_remote
+from innerloop.dev.sync_connection import Answer, Connection
+from innerloop.dev.sync_failures import notices
+from innerloop.dev.sync_protocol import Failed, ProcessCode, Reason, Restarted, RestartResult, State, Welcome
+from innerloop.dev.sync_sending import send_batch
+from innerloop.events import Emit, Notice, ProcessState, Synced
+from innerloop.project import DevTarget
+
+PING_SECONDS = 15.0
+"""The helper gives up after 60 s of silence."""
+_SHOWN_PATHS = 5
+
+
+class ContainerSync:
+    """A running container on the way to having what the tree has."""
+
+    def __init__(self, tree: LocalTree, target: DevTarget, container: PodContainer, emit: Emit) -> None:
+        self._tree = tree
+        self._target = target
+        self._container = container
+        self._emit = emit
+        self._restarting = restart_patterns(target.restart)
+        self._remote: dict[Key, Entry] = {}
+        self._not_renamed: set[Key] = set()
+        self._pending: set[Key] = set()
+        self._since = 0.0
+        self._wake = asyncio.Event()
+        self._welcome = Welcome(0, False, 0, 0)
+        self._told_failures: dict[Key, Failed] = {}
+        self._told_state = ProcessCode.RUNNING
+
+    def mark(self, keys: Iterable[Key], since: float) -> None:
+        """These changed at ``since`` (event loop time)."""
+        if not self._pending:
+            self._since = since
+        self._pending.update(keys)
+        if self._pending:
+            self._wake.set()
+
+    async def bring_up_to_date(self, connection: Connection) -> None:
+        """Compare everything and send what differs; returns when the process runs with it."""
+        since = asyncio.get_running_loop().time()
+        self._welcome = await connection.greet()
+        self._take_pending()
+        questions, entries = make_check(self._tree), list(self._tree.entries.items())
+        self._remote = make_remote(entries, await connection.check(questions))
+        keys = {*self._tree.entries, *self._tree.deleted}
+        restarted = await self._send(connection, keys, since, initial=True)
+        if restarted:
+            await restarted
+
+    async def follow(self, connection: Connection) -> None:
+        """Send changes for ever: one as soon as it comes, those that come meanwhile together after it."""
+        while True:
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                await connection.ping()
+                continue
+            since = self._since
+            await self._send(connection, self._take_pending(), since)
+
+    def on_reply(self, reply: State | Restarted) -> None:
+        """What the helper tells of the process."""
+        if isinstance(reply, Restarted):
+            if reply.result == RestartResult.NOT_STARTED:
+                self._emit_state("exited", reply.text)
+        elif reply.process != self._told_state or reply.process == ProcessCode.RESTARTING:
+            self._told_state = reply.process
+            if reply.process == ProcessCode.EXITED:
+                self._emit_state("exited", _ending(reply.code))
+            else:
+                self._emit_state("running" if reply.process == ProcessCode.RUNNING else "restarting")
+
+    def _take_pending(self) -> set[Key]:
+        pending, self._pending = self._pending, set()
+        self._wake.clear()
+        return pending
+
+    async def _send(
+        self, connection: Connection, keys: Collection[Key], since: float, *, initial: bool = False
+    ) -> Answer | None:
+        """Bring keys up to date; returns the answer to a request for a restart, where one was needed."""
+        batch = make_batch(keys, self._tree, self._remote, self._not_renamed)
+        if not batch and not initial:
+            return None
+        done = await send_batch(batch, self._tree, self._remote, connection.write)
+        failed = await connection.commit() if batch else []
+        self._settle(batch, done, failed, since)
+        restart = any(self._needs_restart(key, entry) for key, entry in done.items())
+        self._tell(batch, done, since, initial=initial, restart=restart)
+        if not restart:
+            return None
+        if not self._welcome.supervised:
+            self._emit(_not_supervised(self._target, self._container))
+            return None
+        return await connection.restart()
+
+    def _settle(self, batch: Batch, done: dict[Key, Entry | None], failed: Sequence[Failed], since: float) -> None:
+        """Take out of ``done`` what failed, and note what the container has now."""
+        sources = {new: old for old, new in batch.renames}
+        told = []
+        for failure in failed:
+            key = Key(failure.root, failure.path)
+            if key in sources:
+                # the container's file is another one: send ours
+                self._not_renamed.add(key)
+                self.mark({key, sources[key]}, since)
+                done.pop(sources[key], None)
+            elif done.get(key, FOLDER) is None and failure.reason == Reason.NOT_EMPTY:
+                continue  # what is left in the folder is not ours to delete
+            elif self._told_failures.get(key) != failure:
+                self._told_failures[key] = failure
+                told.append(failure)
+            done.pop(key, None)
+            self._remote.pop(key, None)
+        for key, entry in done.items():
+            self._told_failures.pop(key, None)
+            if entry:
+                self._remote[key] = entry
+            else:
+                self._remote.pop(key, None)
+        for notice in notices(told, self._tree.roots, self._container, self._target.name, self._welcome.uid):
+            self._emit(notice)
+
+    def _needs_restart(self, key: Key, entry: Entry | None) -> bool:
+        return (entry is None or entry.kind != FOLDER) and bool(self._restarting.check(key.path, False))
+
+    def _tell(self, batch: Batch, done: dict[Key, Entry | None], since: float, *, initial: bool, restart: bool) -> None:
+        renamed = {old for old, _ in batch.renames}
+        new = [entry for entry in done.values() if entry and entry.kind != FOLDER]
+        contents = set(batch.contents)
+        if not done and not initial:
+            return
+        self._emit(
+            Synced(
+                service=self._target.name,
+                pod=self._container.pod,
+                container=self._container.container,
+                files=len(new),
+                deleted=sum(entry is None and key not in renamed for key, entry in done.items()),
+                bytes=sum(entry.size for key, entry in done.items() if entry and key in contents),
+                seconds=asyncio.get_running_loop().time() - since,
+                initial=initial,
+                action="restart" if restart else "",
+                paths=tuple(os.fsdecode(key.path) for key in [key for key in done if key.path][:_SHOWN_PATHS]),
+            )
+        )
+
+    def _emit_state(self, state: Literal["running", "exited", "restarting"], message: str = "") -> None:
+        container = self._container
+        self._emit(
+            ProcessState(
+                service=self._target.name,
+                pod=container.pod,
+                container=container.container,
+                state=state,
+                message=message,
+            )
+        )
+
+
+def restart_patterns(globs: Iterable[str]) -> Patterns:
+    """Globs of a target's ``restart``: relative to the synced folder, ``**`` spans folders."""
+    lines = []
+    for glob in globs:
+        sign, path = ("!", glob[1:]) if glob.startswith("!") else ("", glob)
+        path = f"{path}**" if path.endswith("/") else path
+        lines.append(os.fsencode(f"{sign}/{path.removeprefix('/').removeprefix('./')}"))
+    return Patterns(lines)
+
+
+def _ending(code: int) -> str:
+    return f"ended by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def _not_supervised(target: DevTarget, container: PodContainer) -> Notice:
+    return Notice(
+        level="error",
+        message=f"{target.name}: the process in {container.pod}/{container.container} cannot be restarted",
+        detail="the container was not started by the helper, since its command was not known",
+        hint=f"set dev.{target.name}.command and run loop dev again",
+    )

@@ -1,0 +1,73 @@
+"""What could not be synced, why, and what mends it, in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from innerloop.dev.local_tree import SyncRoot
+from innerloop.dev.pods import PodContainer
+from innerloop.dev.sync_protocol import Failed, Reason
+from innerloop.events import Notice
+
+_SHOWN = 3
+
+
+class Explanation(NamedTuple):
+    message: str
+    hint: str
+
+
+def notices(
+    failures: Iterable[Failed], roots: Sequence[SyncRoot], container: PodContainer, service: str, uid: int
+) -> Iterator[Notice]:
+    """One notice for all paths that failed for the same reason."""
+    groups: dict[Explanation, list[str]] = {}
+    for failure in failures:
+        remote = roots[failure.root].remote
+        path = f"{remote.rstrip('/')}/{os.fsdecode(failure.path)}"
+        groups.setdefault(explain(failure, remote, service, uid), []).append(path)
+    for explanation, paths in groups.items():
+        shown = ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+        yield Notice(
+            level="error",
+            message=f"{service}: not synced to {container.pod}/{container.container}: {shown}: {explanation.message}",
+            hint=explanation.hint,
+        )
+
+
+def explain(failure: Failed, remote: str, service: str, uid: int) -> Explanation:
+    """Why an operation failed, and the mend."""
+    match failure.reason:
+        case Reason.PERMISSION:
+            return Explanation(
+                f"permission denied: the container's user is {uid}, and {failure.folder or 'the folder is another’s'}",
+                f"give the folder to that user in the image (RUN chown -R {uid} {remote}), or set the pod's"
+                " securityContext.runAsUser",
+            )
+        case Reason.READ_ONLY:
+            return Explanation(
+                "the file system is read-only there",
+                f"mount an emptyDir at {remote}, or allow writing while developing (readOnlyRootFilesystem: false)",
+            )
+        case Reason.NO_SPACE:
+            return Explanation(
+                "no space is left", "free some, or raise the limit of the volume or of ephemeral storage"
+            )
+        case Reason.NOT_EMPTY:
+            return Explanation(
+                "a folder is in its place, with files that sync does not manage",
+                f"if they are not needed, remove it: loop exec {service} -- rm -r {remote.rstrip('/')}/…",
+            )
+        case Reason.LINK_IN_PATH:
+            return Explanation(
+                "a folder on the way is a symbolic link in the container",
+                "sync to the folder that it leads to, or make it a folder in the image",
+            )
+        case Reason.OUTSIDE:
+            return Explanation(f"the path leads out of {remote}", "")
+        case _:
+            return Explanation(
+                failure.text or "it changed while it was sent", "it is tried again when it is saved again"
+            )

@@ -1,0 +1,146 @@
+"""Sending a batch: reads the files and writes the frames."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from innerloop.dev import sync_protocol as protocol
+from innerloop.dev.local_tree import FILE, LINK, Entry, Key, LocalTree
+from innerloop.dev.sync_batch import Batch, make_head, rename_frame
+
+Write = Callable[[bytes], Awaitable[None]]
+
+_READ_TOGETHER = 64
+_FEW = 8
+"""So many files are read in the event loop, since a thread takes longer to wake up."""
+_FLUSH = 64 * 1024
+
+
+class _Content(NamedTuple):
+    key: Key
+    entry: Entry
+    data: bytes
+    """A file's content or a link's target."""
+    complete: bool
+    """False: too large to be read at once."""
+
+
+async def send_batch(
+    batch: Batch, tree: LocalTree, remote: Mapping[Key, Entry], write: Write
+) -> dict[Key, Entry | None]:
+    """Write a batch's operations; returns what the container has when all of them succeed, None for what is gone.
+
+    A file that vanished or changes while it is read is left out: that is a change of its own.
+    """
+    sent: dict[Key, Entry | None] = {}
+    output = _Output(write)
+    for key in batch.making_place:
+        await output.add(protocol.delete(make_head(key, tree)))
+        sent[key] = None
+    for key in batch.folders:
+        await output.add(protocol.folder(make_head(key, tree)))
+        sent[key] = tree.entries[key]
+    for old, new in batch.renames:
+        await output.add(rename_frame(old, new, tree, remote))
+        sent[old], sent[new] = None, tree.entries[new]
+    for start in range(0, len(batch.contents), _READ_TOGETHER):
+        keys = batch.contents[start : start + _READ_TOGETHER]
+        for content in _read(tree, keys) if len(keys) <= _FEW else await asyncio.to_thread(_read, tree, keys):
+            entry = await _send_content(content, tree, output)
+            if entry:
+                sent[content.key] = entry
+    for key in batch.modes:
+        await output.add(protocol.mode(make_head(key, tree)))
+        sent[key] = tree.entries[key]
+    for key in batch.deletions:
+        await output.add(protocol.delete(make_head(key, tree)))
+        sent[key] = None
+    await output.flush()
+    return sent
+
+
+class _Output:
+    """Frames gathered to pieces of a size that the stream carries well."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._held = bytearray()
+
+    async def add(self, frame: bytes) -> None:
+        self._held += frame
+        if len(self._held) >= _FLUSH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        if self._held:
+            data = bytes(self._held)
+            self._held.clear()
+            await self._write(data)
+
+
+def _read(tree: LocalTree, keys: Iterable[Key]) -> list[_Content]:
+    contents = []
+    for key in keys:
+        try:
+            contents.append(_read_one(tree, key))
+        except OSError:
+            continue  # gone, or told as unreadable when the tree looked at it
+    return contents
+
+
+def _read_one(tree: LocalTree, key: Key) -> _Content:
+    place = tree.place(key)
+    if tree.entries[key].kind == LINK:
+        data = os.fsencode(os.readlink(place))
+        return _Content(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o777
+        data = os.read(descriptor, protocol.CHUNK + 1)
+    finally:
+        os.close(descriptor)
+    entry = Entry(FILE, mode, len(data), hashlib.sha256(data).digest())
+    return _Content(key, entry, data, len(data) <= protocol.CHUNK)
+
+
+async def _send_content(content: _Content, tree: LocalTree, output: _Output) -> Entry | None:
+    head = make_head(content.key, tree, content.entry.mode)
+    if not content.complete:
+        return await _send_large(content.key, head, tree, output)
+    if content.entry.kind == LINK:
+        await output.add(protocol.link(head, content.data))
+    else:
+        await output.add(protocol.file(head, content.data, content.entry.digest))
+    return content.entry
+
+
+async def _send_large(key: Key, head: protocol.Head, tree: LocalTree, output: _Output) -> Entry | None:
+    """A file in chunks; abandoned when it changes meanwhile."""
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with await asyncio.to_thread(tree.place(key).open, "rb", 0) as file:
+            before = _version(file.fileno())
+            await output.add(protocol.file_begin(head))
+            while chunk := await asyncio.to_thread(file.read, protocol.CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                await output.add(protocol.file_data(chunk))
+            changed = _version(file.fileno()) != before
+    except OSError:
+        changed = True
+    if changed:
+        await output.add(protocol.file_abort())
+        return None
+    await output.add(protocol.file_end(digest.digest()))
+    return Entry(FILE, head.mode, size, digest.digest())
+
+
+def _version(descriptor: int) -> tuple[int, int, int]:
+    status = os.fstat(descriptor)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

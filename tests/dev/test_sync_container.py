@@ -1,0 +1,293 @@
+"""One container brought and kept in step: the sender with the real helper, without Kubernetes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from innerloop.dev import sync_protocol as protocol
+from innerloop.dev.sync_connection import Disconnected
+from innerloop.dev.sync_container import restart_patterns
+from innerloop.events import Notice, ProcessState
+from tests.dev.sync_containers import Developed, listing
+from tests.waiting import until
+
+
+@pytest.fixture
+def developed(tmp_path: Path) -> Developed:
+    return Developed(tmp_path)
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, content in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+async def bring_up(developed: Developed) -> None:
+    developed.look()
+    async with developed.connected() as connection:
+        await developed.sync.bring_up_to_date(connection)
+
+
+async def test_first_sync_sends_what_differs_and_only_that(developed: Developed) -> None:
+    write(developed.local, same="1", other="22", new="3", sub__deep="4")
+    write(developed.remote, same="1", other="xx")
+    await bring_up(developed)
+    assert listing(developed.remote) == listing(developed.local)
+    (event,) = developed.synced()
+    assert (event.files, event.deleted, event.bytes, event.initial) == (3, 0, 4, True)
+    assert event.paths == ("sub", "new", "other", "sub/deep")
+
+
+async def test_sync_again_sends_no_content(developed: Developed) -> None:
+    write(developed.local, **{f"file{number}": "x" * 5000 for number in range(100)})
+    await bring_up(developed)
+    await bring_up(developed)
+    assert developed.pipes
+    assert developed.pipes.written < 100 * 100
+    assert developed.synced()[-1].files == 0
+
+
+async def test_more_paths_than_one_question_holds_are_compared(developed: Developed) -> None:
+    long_name = "n" * 200
+    write(developed.local, **{f"{long_name}{number}": str(number) for number in range(protocol.MAX_CHECKS // 3)})
+    await bring_up(developed)
+    await bring_up(developed)
+    assert [event.files for event in developed.synced()] == [protocol.MAX_CHECKS // 3, 0]
+
+
+async def test_files_of_the_container_stay_until_their_path_is_deleted_here(developed: Developed) -> None:
+    write(developed.local, a="1", gone="1")
+    write(developed.remote, a="1", gone="1", only__there="2")
+    developed.look()
+    async with developed.following():
+        (developed.local / "gone").unlink()
+        developed.look()
+        await until(lambda: not (developed.remote / "gone").exists())
+    assert (developed.remote / "only/there").read_text() == "2"
+
+
+async def test_what_was_deleted_while_no_container_ran_is_deleted_in_the_next(developed: Developed) -> None:
+    write(developed.local, keep="1", gone="1", folder__gone="1")
+    await bring_up(developed)
+    (developed.local / "gone").unlink()
+    shutil.rmtree(developed.local / "folder")
+    developed.look()
+    write(developed.remote, keep="old", gone="image", folder__gone="image")
+    await bring_up(developed)
+    assert list(listing(developed.remote)) == ["keep"]
+
+
+async def test_ignored_files_of_the_container_survive_the_deletion_of_their_folder(developed: Developed) -> None:
+    write(developed.local, folder__code="1")
+    write(developed.remote, **{"folder__data.log": "precious"})
+    developed.look()
+    async with developed.following():
+        shutil.rmtree(developed.local / "folder")
+        developed.look()
+        await until(lambda: not (developed.remote / "folder/code").exists())
+    assert (developed.remote / "folder/data.log").read_text() == "precious"
+    assert not [event for event in developed.events if isinstance(event, Notice)]
+
+
+async def test_saves_arrive_one_by_one_and_together(developed: Developed) -> None:
+    developed.look()
+    async with developed.following():
+        for number in range(20):
+            write(developed.local, a=f"{number:02}")
+            await developed.settle()
+        write(developed.local, **{f"file{number}": str(number) for number in range(300)})
+        (developed.local / "a").unlink()
+        await developed.settle()
+
+
+async def test_moved_file_is_not_sent_again(developed: Developed) -> None:
+    write(developed.local, old="x" * 100_000)
+    developed.look()
+    async with developed.following():
+        (developed.local / "sub").mkdir()
+        (developed.local / "old").rename(developed.local / "sub/new")
+        await developed.settle()
+    assert developed.synced()[-1].bytes == 0
+    assert (developed.synced()[-1].files, developed.synced()[-1].deleted) == (1, 0)
+
+
+async def test_moved_file_that_the_container_changed_is_sent(developed: Developed) -> None:
+    write(developed.local, old="ours")
+    developed.look()
+    async with developed.following():
+        write(developed.remote, old="theirs")
+        (developed.local / "old").rename(developed.local / "new")
+        await developed.settle()
+    assert not [event for event in developed.events if isinstance(event, Notice)]
+
+
+async def test_large_file_arrives_in_chunks(developed: Developed) -> None:
+    content = os.urandom(5 * protocol.CHUNK + 1)
+    (developed.local / "large").write_bytes(content)
+    await bring_up(developed)
+    assert (developed.remote / "large").read_bytes() == content
+    assert developed.synced()[0].bytes == len(content)
+
+
+async def test_modes_change_only_where_they_were_changed_here(developed: Developed) -> None:
+    for name in ("entry.sh", "tool.py"):
+        write(developed.local, **{name: "same"})
+        write(developed.remote, **{name: "same"})
+    (developed.remote / "entry.sh").chmod(0o750)
+    developed.look()
+    async with developed.following():
+        write(developed.local, **{"entry.sh": "new"})
+        developed.look()
+        await until(lambda: (developed.remote / "entry.sh").read_text() == "new")
+        assert (developed.remote / "entry.sh").stat().st_mode & 0o777 == 0o750
+        (developed.local / "entry.sh").chmod(0o640)
+        await developed.settle()
+
+
+async def test_unwritable_path_is_told_once_with_the_mend_and_tried_again_when_saved(developed: Developed) -> None:
+    write(developed.local, taken="1", fine="2")
+    write(developed.remote, **{"taken__data.log": "x"})
+    developed.look()
+    async with developed.following():
+        assert (developed.remote / "fine").read_text() == "2"
+        (notice,) = [event for event in developed.events if isinstance(event, Notice)]
+        assert f"{developed.remote}/taken: a folder is in its place" in notice.message
+        assert notice.hint.startswith("if they are not needed, remove it: loop exec web -- rm -r")
+        shutil.rmtree(developed.remote / "taken")
+        write(developed.local, taken="3")
+        await developed.settle()
+
+
+async def test_change_during_the_comparison_is_not_lost(developed: Developed) -> None:
+    write(developed.local, a="1", b="1")
+    developed.look()
+    async with developed.connected() as connection, asyncio.TaskGroup() as tasks:
+        comparing = tasks.create_task(developed.sync.bring_up_to_date(connection), name="compare")
+        await asyncio.sleep(0)
+        write(developed.local, a="2")
+        (developed.local / "b").unlink()
+        developed.look()
+        await comparing
+        following = tasks.create_task(developed.sync.follow(connection), name="follow")
+        await developed.settle()
+        following.cancel()
+
+
+async def test_cut_stream_is_an_error_and_the_next_one_converges(developed: Developed) -> None:
+    write(developed.local, a="1")
+    developed.look()
+    with pytest.raises(Disconnected):
+        async with developed.connected() as connection:
+            await developed.sync.bring_up_to_date(connection)
+            assert developed.pipes
+            developed.pipes.process.send_signal(signal.SIGKILL)
+            write(developed.local, a="2", b="3")
+            developed.look()
+            await developed.sync.follow(connection)
+    await bring_up(developed)
+    assert listing(developed.remote) == listing(developed.local)
+
+
+async def test_restart_where_there_is_no_supervisor_is_told(tmp_path: Path) -> None:
+    developed = Developed(tmp_path, restart=("*.py",))
+    write(developed.local, **{"a.py": "1", "b.txt": "1"})
+    await bring_up(developed)
+    (notice,) = [event for event in developed.events if isinstance(event, Notice)]
+    assert notice.hint == "set dev.web.command and run loop dev again"
+    assert developed.synced()[0].action == "restart"
+
+
+async def test_states_of_the_process_are_told_when_they_change(developed: Developed) -> None:
+    for state in (protocol.ProcessCode.RUNNING, protocol.ProcessCode.EXITED, protocol.ProcessCode.EXITED):
+        developed.sync.on_reply(protocol.State(state, 1, -11))
+    developed.sync.on_reply(protocol.Restarted(1, protocol.RestartResult.NOT_STARTED, "cannot start x"))
+    told = [(event.state, event.message) for event in developed.events if isinstance(event, ProcessState)]
+    assert told == [("exited", "ended by signal 11"), ("exited", "cannot start x")]
+
+
+@pytest.mark.parametrize(
+    ("glob", "yes", "no"),
+    [
+        ("**/*.py", ["a.py", "a/b.py", "a/b/c.py"], ["a.pyc", "a.py/b"]),
+        ("*.py", ["a.py"], ["a/b.py"]),
+        ("src/**", ["src/a", "src/a/b"], ["a", "x/src/a"]),
+        ("src/", ["src/a", "src/a/b"], ["srcs/a"]),
+        ("./main.go", ["main.go"], ["cmd/main.go"]),
+        ("**/conf/*.json", ["conf/a.json", "x/y/conf/b.json"], ["conf/x/a.json"]),
+        ("[ab].txt", ["a.txt"], ["c.txt"]),
+    ],
+)
+def test_restart_globs(glob: str, yes: list[str], no: list[str]) -> None:
+    patterns = restart_patterns([glob])
+    assert [path for path in [*yes, *no] if patterns.check(path.encode(), False)] == yes
+
+
+def test_restart_globs_can_make_exceptions() -> None:
+    patterns = restart_patterns(["**/*.py", "!tests/**"])
+    assert patterns.check(b"app/a.py", False)
+    assert not patterns.check(b"tests/a.py", False)
+
+
+Step = Callable[[Path], None]
+names = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("/".join)
+texts = st.sampled_from(["", "x", "y", "z"])
+
+
+def step(action: Callable[..., object], *arguments: object) -> Step:
+    """An edit of the local folder; one that is not possible there does nothing."""
+
+    def apply(folder: Path) -> None:
+        try:
+            action(*(folder / one if isinstance(one, str) else one for one in arguments))
+        except (OSError, shutil.Error):
+            pass
+
+    return apply
+
+
+def put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+steps = st.one_of(
+    st.builds(lambda name, text: step(put, name, text.encode()), names, texts),
+    st.builds(lambda name: step(remove, name), names),
+    st.builds(lambda old, new: step(Path.rename, old, new), names, names),
+    st.builds(lambda name: step(Path.mkdir, name), names),
+    st.builds(lambda name, text: step(lambda path: path.symlink_to(text), name), names, texts),
+    st.builds(lambda name, mode: step(Path.chmod, name, mode), names, st.sampled_from([0o644, 0o755, 0o700])),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(steps, min_size=1, max_size=5), min_size=1, max_size=6))
+async def test_any_edits_leave_both_sides_equal(rounds: list[list[Step]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        developed = Developed(Path(folder))
+        developed.look()
+        async with developed.following():
+            for edits in rounds:
+                for edit in edits:
+                    edit(developed.local)
+                await developed.settle()
+        assert not [event for event in developed.events if isinstance(event, Notice)]
