@@ -6,22 +6,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/distribution/distribution/v3/registry"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
-	helm "helm.sh/helm/v4/pkg/cmd"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -37,7 +31,6 @@ import (
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/log"
-	_ "github.com/coredns/coredns/plugin/loop"
 	_ "github.com/coredns/coredns/plugin/ready"
 )
 
@@ -61,27 +54,16 @@ func main() {
 	case "coredns":
 		coremain.Run()
 	case "registry":
-		exitOn(registry.RootCmd.Execute())
-	case "kubectl":
-		kubectlutil.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
-	case "helm":
-		command, err := helm.NewRootCmd(os.Stdout, os.Args[1:], helm.SetupLogging)
-		exitOn(err)
-		exitOn(command.Execute())
+		exitOn(serveRegistry())
 	default:
-		fmt.Fprintln(os.Stderr, "node: call me by a component's name: etcd, kube-apiserver, kubelet, coredns, registry, kubectl, helm, …")
+		fmt.Fprintln(os.Stderr, "node: call me by a component's name: etcd, kube-apiserver, kubelet, coredns, registry, …")
 		os.Exit(2)
 	}
 }
 
 func exitOn(err error) {
-	if err == nil {
-		return
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, "Error:", err)
-	var coded helm.CommandError
-	if errors.As(err, &coded) {
-		os.Exit(coded.ExitCode)
-	}
-	os.Exit(1)
 }
