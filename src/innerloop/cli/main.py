@@ -6,6 +6,7 @@ Command modules are imported only when they are called, so help and completion s
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -33,6 +34,10 @@ COMMANDS = {
     "use": "choose the context or namespace of this project",
 }
 """Name to help line. The module ``innerloop.cli.NAME`` has the click command ``command``."""
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Failures of the disk: wherever they strike, the user can mend them and we cannot."""
 
 
 class LazyGroup(click.Group):
@@ -95,12 +100,24 @@ def run(arguments: list[str]) -> int:
         # the reader of our output (head, less) went away: no error, as for any Unix filter
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            return crashed(error, arguments)
+        show_error(
+            LoopError(f"cannot write {error.filename or 'a file'}: {error.strerror}", hint="make room on the disk")
+        )
+        return 1
     except Exception as error:
-        from innerloop.cli.crash import report_crash
-
-        report_crash(error, arguments)
-        return 3
+        return crashed(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def crashed(error: Exception, arguments: list[str]) -> int:
+    """Tell that the fault is ours; returns the exit code."""
+    from innerloop.cli.crash import report_crash
+
+    report_crash(error, arguments)
+    return 3
 
 
 def show_error(error: LoopError) -> None:
