@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,25 +14,54 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from innerloop.cluster.provider import Status
+    from innerloop.events import Emit
     from innerloop.kube.client import Client
+
+CLUSTER = "innerloop-test"
+IMAGES = ("busybox:1.36",)
+"""Those that any test may use."""
 
 
 @pytest.fixture(scope="session")
-def kubeconfig() -> Iterator[Path]:
-    """The kubeconfig of a real cluster: the one named by INNERLOOP_TEST_KUBECONFIG, else the built-in node."""
+def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The kubeconfig of a real cluster: the one named by INNERLOOP_TEST_KUBECONFIG, else of a built-in one.
+
+    That is compiled and its packages are installed if need be; it goes down at the end, unless INNERLOOP_TEST_KEEP is
+    set: then the next run finds it.
+    """
     given = os.environ.get("INNERLOOP_TEST_KUBECONFIG")
     if given:
         yield Path(given)
         return
-    pytest.fail("no cluster: set INNERLOOP_TEST_KUBECONFIG")
+    from innerloop.cluster import operations
+    from innerloop.ui.terminal import Terminal
+
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        # compiling takes minutes, the first time
+        status = asyncio.run(_cluster_up(Terminal(sys.stdout, interactive=sys.stdout.isatty())))
+    assert status.kubeconfig is not None
+    yield status.kubeconfig
+    if not os.environ.get("INNERLOOP_TEST_KEEP"):
+        asyncio.run(operations.down(CLUSTER, lambda _: None))
+
+
+async def _cluster_up(emit: Emit) -> Status:
+    from innerloop.cluster import operations
+    from innerloop.cluster.base_images import ensure
+
+    status = await operations.up(CLUSTER, emit, provider="built-in", install=True, merge=False)
+    assert status.state == "running", status.problems
+    await ensure(IMAGES, status.registry, emit)
+    return status
 
 
 @pytest.fixture(scope="session")
 async def client(kubeconfig: Path) -> AsyncIterator[Client]:
     """A client with all rights."""
-    from innerloop.kube.client import connect
-
     from innerloop.kube import config
+    from innerloop.kube.client import connect
 
     async with connect(config.access(config.load([kubeconfig]))) as connected:
         yield connected

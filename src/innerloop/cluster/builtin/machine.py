@@ -29,6 +29,9 @@ _PROGRAMS = {
 }
 _CNI_PLUGINS = ("ptp", "host-local", "loopback", "portmap")
 _CNI_PACKAGE = "containernetworking-plugins"
+_COMPANIONS = ("buildah", "debootstrap", "skopeo")
+"""Not for the cluster: they build images without docker, and base images where no registry is reachable."""
+
 _OTHER_PROVIDERS = "use kind, k3d or minikube instead: loop cluster up --provider kind"
 
 
@@ -71,11 +74,16 @@ def check_packages() -> None:
     )
 
 
+def installable_packages() -> list[str]:
+    """What ``install_packages`` would install: the cluster's packages and what its users build images with."""
+    if shutil.which("apt-get") is None:
+        return []
+    return sorted({*missing_packages(), *(name for name in _COMPANIONS if program(name) is None)})
+
+
 async def install_packages(on_line: Callable[[str], None]) -> list[str]:
     """Install what is missing with apt-get; returns the packages' names."""
-    missing = missing_packages()
-    if not missing or shutil.which("apt-get") is None:
-        return []
+    missing = installable_packages()
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update"], _install_command(missing)):
         lines: list[str] = []

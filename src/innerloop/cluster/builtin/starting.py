@@ -63,7 +63,7 @@ async def up(name: str, *, context: str, install: bool, emit: Emit) -> None:
     was not there before is removed, one that was stopped is stopped again.
     """
     machine.check_possible()
-    if install and machine.missing_packages():
+    if install and machine.installable_packages():
         await _install(emit)
     machine.check_packages()
     programs = await compile_node(emit)
