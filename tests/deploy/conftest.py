@@ -21,6 +21,13 @@ def shop(client: Client, namespace: str, tmp_path: Path) -> Deployment:
 
 
 @pytest.fixture
+async def neighbour(client: Client, new_namespace: str, tmp_path: Path) -> Deployment:
+    """The same project in another namespace that was there before."""
+    await objects.create(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": new_namespace}})
+    return Deployment(client, new_namespace, tmp_path)
+
+
+@pytest.fixture
 async def new_namespace(client: Client) -> AsyncIterator[str]:
     """The name of a namespace that does not exist yet."""
     name = unique("test")

@@ -164,13 +164,13 @@ async def test_claims_go_with_a_namespace_of_ours(own: Deployment) -> None:
     assert "with the data of 1 volume claim" in purged.summary
 
 
-async def test_cluster_wide_object_goes_with_the_last_of_its_projects(shop: Deployment, own: Deployment) -> None:
+async def test_cluster_wide_object_goes_with_the_last_of_its_projects(shop: Deployment, neighbour: Deployment) -> None:
     name = unique("test-role")
     await shop.apply(role(name))
-    await own.apply(role(name))
+    await neighbour.apply(role(name))
     first = await shop.purge()
-    assert [left.why for left in first.left] == [f"it is part of {own.namespace}.shop too"]
-    assert role_key(name) in (await own.purge()).deleted
+    assert [left.why for left in first.left] == [f"it is part of {neighbour.namespace}.shop too"]
+    assert role_key(name) in (await neighbour.purge()).deleted
 
 
 async def test_cluster_wide_object_that_was_there_stays(shop: Deployment) -> None:
@@ -191,13 +191,12 @@ async def test_namespace_deleted_by_hand_leaves_nothing_unlisted(own: Deployment
     assert (await own.purge()).deleted == (role_key(name),)
 
 
-async def test_cluster_wide_object_is_known_again_after_the_namespace_was_deleted(own: Deployment) -> None:
+async def test_cluster_wide_object_is_known_again_after_the_inventory_was_deleted(shop: Deployment) -> None:
     name = unique("test-role")
-    await own.apply(role(name))
-    await objects.delete(own.client, namespace_key(own))
-    await objects.wait_deleted(own.client, namespace_key(own), timeout=60)
-    await own.apply(role(name))
-    assert role_key(name) in (await own.purge()).deleted
+    await shop.apply(role(name))
+    await objects.delete(shop.client, shop.key("ConfigMap", "innerloop-inventory-shop"))
+    await shop.apply(role(name))
+    assert (await shop.purge()).deleted == (role_key(name),)
 
 
 SCRIPT = """

@@ -14,12 +14,12 @@ from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import Forbidden
 from innerloop.manifest import ObjectKey
-from tests.deploy.deployment import SLEEP, Deployment, config_map, deployment, unique
+from tests.deploy.deployment import SLEEP, Deployment, deployment, unique
 from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
 
-CRASH = "image: 'busybox:1.36', command: [sh, -c, 'echo first; echo cannot open database >&2; exit 3']"
+CRASH = "image: 'busybox:1.36', command: [sh, -c, 'echo first; echo cannot open database; exit 3']"
 LOAD_BALANCER = (
     "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: LoadBalancer, ports: [{port: 80}]}}"
 )
@@ -71,13 +71,11 @@ async def test_workload_becomes_ready(shop: Deployment, kind: str) -> None:
     assert (await shop.get(kind, "db", "apps/v1"))["status"]["observedGeneration"] == 1
 
 
-async def test_what_is_ready_already_is_reported_at_once(shop: Deployment) -> None:
-    await shop.run(deployment("web", SLEEP) + config_map("a"))
-    started = time.monotonic()
-    await shop.run(deployment("web", SLEEP) + config_map("a"))
+async def test_what_is_ready_already_is_not_held_up(shop: Deployment) -> None:
+    await shop.run(deployment("web", SLEEP))
+    await shop.run(deployment("web", SLEEP))
     done = [event for event in shop.events if isinstance(event, StepDone) and event.step == "ready/Deployment/web"]
-    assert done[-1].seconds < 0.3
-    assert time.monotonic() - started < 1.5
+    assert done[-1].seconds < judging.STEADY_SECONDS / 2
 
 
 async def test_changed_deployment_is_ready_when_its_new_pods_are(shop: Deployment) -> None:
@@ -250,4 +248,4 @@ async def test_waiting_costs_no_cpu(shop: Deployment) -> None:
     before = time.process_time()
     with pytest.raises(NotReady):
         await wait_ready(shop.client, applied.keys, emit=shop.events.append, timeout=3)
-    assert time.process_time() - before < 0.3
+    assert time.process_time() - before < 0.5

@@ -12,7 +12,7 @@ from innerloop.deploy.sharing import Share
 from innerloop.deploy.together import together
 from innerloop.kube import discovery
 from innerloop.kube.client import Client
-from innerloop.kube.errors import ApiError
+from innerloop.kube.errors import ApiError, NotFound
 from innerloop.manifest import ObjectKey
 
 LIST_SECONDS = 5.0
@@ -37,6 +37,8 @@ async def foreign_objects(client: Client, namespace: str, own: Iterable[ObjectKe
     async def of_kind(kind: discovery.Resource) -> list[str]:
         try:
             found = await list_metadata(client, kind, namespace=namespace, timeout=LIST_SECONDS)
+        except NotFound:
+            return []  # a definition that was just removed: discovery lags behind
         except ApiError as error:
             return [f"{kind.plural} (cannot be listed: {error.message})"]
         return [
