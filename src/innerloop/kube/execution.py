@@ -36,6 +36,11 @@ class ExecStream:
         self._target = target
         self._status = b""
 
+    @property
+    def can_close_stdin(self) -> bool:
+        """Whether the server knows the end of input (Kubernetes 1.30)."""
+        return self._socket.protocol == channels.EXEC_V5
+
     async def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
         """The next piece of output, None when the command has ended.
 
@@ -63,7 +68,7 @@ class ExecStream:
 
     async def close_stdin(self) -> None:
         """End the command's input; output goes on. Raises KubeError where the server cannot (before 1.30)."""
-        if self._socket.protocol != channels.EXEC_V5:
+        if not self.can_close_stdin:
             raise KubeError(
                 "this cluster cannot end the input of a command in a container",
                 hint="Kubernetes 1.30 or newer is needed for this",
