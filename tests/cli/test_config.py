@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,12 @@ def test_errors_are_text_and_exit_code_1(capsys: pytest.CaptureFixture[str], pro
     project.write_text("name: shop\ndev:\n\tweb: {}\n")
     assert main.run(["config"]) == 1
     assert capsys.readouterr().err == ("error: loop.yaml:3:1: a tab cannot indent YAML\nhint: indent with spaces\n")
+
+
+def test_it_needs_no_event_loop_and_no_client() -> None:
+    code = "import sys; from innerloop.cli import main; main.run(['config']); print('MODULES', *sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"asyncio", "aiohttp", "rich", "ssl"} & set(ran.stdout.partition("MODULES")[2].split()) == set()
 
 
 def test_set_without_a_value_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def kube_config() -> KubeConfig:
     from innerloop import cluster
     from innerloop.kube import config
 
-    return config.load(extra=getattr(cluster, "kubeconfigs", list)())
+    return config.load(extra=cluster.kubeconfigs())
 
 
 def current_context(folder: Path, config: KubeConfig) -> str:

@@ -5,7 +5,6 @@ The folder is the first thing that ``up`` makes and the last that ``down`` remov
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import os
@@ -121,6 +120,9 @@ async def locked(name: str, waiting: Callable[[], None] = lambda: None) -> Async
 @contextlib.asynccontextmanager
 async def file_lock(file: Path, waiting: Callable[[], None]) -> AsyncIterator[None]:
     """Hold an exclusive lock on ``file``, which exists only meanwhile; the kernel releases it when the process ends."""
+    # not at the top: every command reads where clusters are, few need an event loop
+    import asyncio
+
     told = False
     while not (stream := _try_lock(file)):
         if not told:

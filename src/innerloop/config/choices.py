@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from innerloop.errors import Location, LoopError
 from innerloop.paths import PROJECT_STATE, project_state
+from innerloop.storage import write_whole
 
 FILE = "choices.json"
 
@@ -34,7 +34,5 @@ def read(folder: Path) -> Choices:
 
 def write(folder: Path, choices: Choices) -> None:
     """Keep the choices; the file is replaced as a whole."""
-    file = project_state(folder) / FILE
-    draft = file.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(choices), indent=2) + b"\n")
-    draft.replace(file)
+    content = msgspec.json.format(msgspec.json.encode(choices), indent=2)
+    write_whole(project_state(folder) / FILE, content + b"\n")
