@@ -65,7 +65,7 @@ async def dissolve(
 ) -> str | None:
     """Remove the namespace if it is ours alone, and nothing is in it but the project's objects and ``claims``.
 
-    Returns None when it is gone, else why it stays; that is empty where it was never ours.
+    Returns None when it is gone, else why it stays; that is empty where it is not, or no longer, ours to remove.
     """
     key = key_of(namespace)
     deadline = asyncio.get_running_loop().time() + timeout
@@ -73,9 +73,10 @@ async def dissolve(
         live = await looking.look(client, key)
         if live is None or ours.label not in sharing.sharers(live):
             return ""
-        if users := sharing.others(live, ours):
+        if sharing.others(live, ours):
+            # nothing to tell: it goes with the last, which with a project's dependencies is a moment later
             await objects.patch(client, key, {"metadata": {"labels": {ours.label: None}}})
-            return f"it is part of {', '.join(users)} too"
+            return ""
         if foreign := await foreign_objects(client, namespace, claims, project):
             return f"it has what we did not put there: {some(foreign)}"
         # the namespace controller comes back for what has finalizers only after 15 s (Kubernetes 1.36)
