@@ -50,7 +50,13 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
 async def make_plan(scope: Scope, *, take_over: bool = False) -> Plan:
     """How to deploy to the scope's cluster: where images go, and for which machines."""
     where = await destination(scope.client, scope.context)
-    return Plan(scope=scope, destination=where, architecture=await _architecture(scope), take_over=take_over)
+    return Plan(
+        scope=scope,
+        destination=where,
+        architecture=await _architecture(scope),
+        base_registry=where.mirror.host if where.mirror else "",
+        take_over=take_over,
+    )
 
 
 async def _architecture(scope: Scope) -> str:
