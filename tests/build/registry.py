@@ -69,8 +69,9 @@ class FakeRegistry:
         headers = {"Location": request.path, "Range": f"0-{max(len(self._uploads[identity]) - 1, 0)}"}
         if request.method == "PATCH":
             return web.Response(status=202, headers=headers)
-        self.blobs[request.query["digest"]] = self._uploads.pop(identity)
-        return web.Response(status=201, headers=headers)
+        digest = request.query["digest"]
+        self.blobs[digest] = self._uploads.pop(identity)
+        return web.Response(status=201, headers={**headers, "Docker-Content-Digest": digest})
 
     async def _put(self, request: web.Request, path: str, tag: str) -> web.Response:
         body = await request.read()

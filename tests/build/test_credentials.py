@@ -97,7 +97,7 @@ async def test_a_refused_push_tells_how_to_log_in(home: Path, shop: Shop) -> Non
         configure(home, {"auths": {registry.host: encoded("ann:wrong")}})
         with pytest.raises(LoopError, match=r"pushing 127.0.0.1:\d+/web:\w+ failed") as failure:
             await shop.build(Push(registry.host, plain_http=True))
-    assert failure.value.hint == "log in to the registry: docker login HOST"
+    assert failure.value.hint == f"log in: docker login {registry.host}"
 
 
 async def test_an_identity_token_logs_in(home: Path) -> None:

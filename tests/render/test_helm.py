@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from innerloop import processes
 from innerloop.errors import LoopError
 from innerloop.project import HelmSource
 from innerloop.render import programs
+from tests.build.registry import FakeRegistry, serving
 from tests.render.conftest import Workspace, config_map
 
 pytestmark = pytest.mark.usefixtures("tools")
@@ -219,3 +221,16 @@ async def test_a_chart_that_cannot_be_pulled_is_told(workspace: Workspace, repos
     with pytest.raises(LoopError, match=r"loop\.yaml: chart redis cannot be pulled") as failure:
         await workspace.render(HelmSource(chart="redis", repo=repository, version="9.9.9", release="cache"))
     assert "9.9.9" in str(failure.value.detail)
+
+
+async def test_a_chart_of_an_oci_registry_is_pulled(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.chart("redis", r=config_map("redis"))
+    async with serving(FakeRegistry()) as registry:
+        address = f"oci://{registry.host}/charts"
+        helm = programs.helm()
+        await processes.run([helm, "package", str(workspace.folder / "redis"), "-d", str(tmp_path)])
+        await processes.run([helm, "push", "--plain-http", str(tmp_path / "redis-0.1.0.tgz"), address])
+        source = HelmSource(chart=f"{address}/redis", version="0.1.0", release="cache")
+        assert [m.name for m in await workspace.render(source)] == ["redis"]
+    # the registry is gone, the chart is not
+    assert len(await workspace.render(source)) == 1

@@ -44,7 +44,8 @@ async def deliver(
     if isinstance(destination, Push):
         digest = await builder.push(reference, _plain_http(destination, reference), output.line)
         if digest is None:
-            raise output.failure(f"pushing {reference} failed", where)
+            registry = references.repository(reference).partition("/")[0]
+            raise output.failure(f"pushing {reference} failed", where, registry=registry)
     else:
         await _load(destination, builder, reference, output.emit)
     config = await builder.config(reference)

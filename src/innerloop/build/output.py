@@ -12,7 +12,7 @@ from innerloop.events import Emit, StepOutput
 _HINTS = (
     (r"no space left on device", "free disk space: docker system prune, or buildah rmi --prune"),
     (r"server gave HTTP response to HTTPS client", "add the registry to insecure-registries in docker's daemon.json"),
-    (r"unauthorized|authentication required|denied: |access.*denied", "log in to the registry: docker login HOST"),
+    (r"unauthorized|authentication required|denied: |access.*denied", "log in: docker login {registry}"),
 )
 
 
@@ -40,8 +40,13 @@ class Output:
             self._log.close()
             self._log = None
 
-    def failure(self, message: str, where: Location) -> LoopError:
-        """The error of what just ended, with all that it wrote."""
+    def failure(self, message: str, where: Location, *, registry: str = "REGISTRY") -> LoopError:
+        """The error of what just ended, with all that it wrote; ``registry`` is the one that it talked to."""
         text = "\n".join(self._lines)
-        hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), None)
-        return LoopError(message, where=where, detail=text or None, hint=hint or f"the output is kept in {self._file}")
+        hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), "")
+        return LoopError(
+            message,
+            where=where,
+            detail=text or None,
+            hint=hint.format(registry=registry) or f"the output is kept in {self._file}",
+        )
