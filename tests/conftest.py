@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +30,7 @@ def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The kubeconfig of a real cluster: the one named by INNERLOOP_TEST_KUBECONFIG, else of a built-in one.
 
     That is compiled and its packages are installed if need be; it goes down at the end, unless INNERLOOP_TEST_KEEP is
-    set: then the next run finds it.
+    set: then the next run finds it. Of two runs at the same time, the second has a cluster of another name.
     """
     given = os.environ.get("INNERLOOP_TEST_KUBECONFIG")
     if given:
@@ -38,20 +40,33 @@ def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
     from innerloop.ui.terminal import Terminal
 
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        # compiling takes minutes, the first time
-        status = asyncio.run(_cluster_up(Terminal(sys.stdout, interactive=sys.stdout.isatty())))
-    assert status.kubeconfig is not None
-    yield status.kubeconfig
-    if not os.environ.get("INNERLOOP_TEST_KEEP"):
-        asyncio.run(operations.down(CLUSTER, lambda _: None))
+    with _cluster_name() as name:
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            # compiling takes minutes, the first time
+            status = asyncio.run(_cluster_up(name, Terminal(sys.stdout, interactive=sys.stdout.isatty())))
+        assert status.kubeconfig is not None
+        yield status.kubeconfig
+        if not os.environ.get("INNERLOOP_TEST_KEEP"):
+            asyncio.run(operations.down(name, lambda _: None))
 
 
-async def _cluster_up(emit: Emit) -> Status:
+@contextlib.contextmanager
+def _cluster_name() -> Iterator[str]:
+    lock = Path(tempfile.gettempdir()) / f"{CLUSTER}-{os.getuid()}.lock"
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield f"{CLUSTER}-{os.getpid()}"
+        else:
+            yield CLUSTER
+
+
+async def _cluster_up(name: str, emit: Emit) -> Status:
     from innerloop.cluster import operations
     from innerloop.cluster.base_images import ensure
 
-    status = await operations.up(CLUSTER, emit, provider="built-in", install=True, merge=False)
+    status = await operations.up(name, emit, provider="built-in", install=True, merge=False)
     assert status.state == "running", status.problems
     await ensure(IMAGES, status.registry, emit)
     return status

@@ -168,7 +168,6 @@ def _controller_manager(addresses: Addresses) -> list[str]:
         f"--root-ca-file={PKI}/ca.crt",
         f"--cluster-signing-cert-file={PKI}/ca.crt",
         f"--cluster-signing-key-file={PKI}/ca.key",
-        "--use-service-account-credentials=true",
         "--leader-elect=false",
         f"--cluster-cidr={addresses.pods}",
         "--allocate-node-cidrs=false",

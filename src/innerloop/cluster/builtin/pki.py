@@ -14,16 +14,16 @@ from innerloop import processes
 from innerloop.cluster.builtin.addresses import Addresses
 from innerloop.storage import write_whole
 
-# user and group of each client, as Kubernetes' bootstrap roles know them (rbac/bootstrappolicy, since 1.6)
 _CLIENTS = {
-    "admin": ("innerloop-admin", "system:masters"),
-    "apiserver-kubelet-client": ("kube-apiserver-kubelet-client", "system:masters"),
-    "controller-manager": ("system:kube-controller-manager", ""),
-    "scheduler": ("system:kube-scheduler", ""),
-    "proxy": ("system:kube-proxy", ""),
-    # the role system:kube-dns is bound to a ServiceAccount only, and this CoreDNS is no pod
-    "coredns": ("system:coredns", "system:masters"),
+    "admin": "innerloop-admin",
+    "apiserver-kubelet-client": "kube-apiserver-kubelet-client",
+    "controller-manager": "system:kube-controller-manager",
+    "scheduler": "system:kube-scheduler",
+    "proxy": "system:kube-proxy",
+    "coredns": "system:coredns",
 }
+"""User of each client. All are in a group with all rights: who depends on the bootstrap roles is refused until the
+API server has made them, and then waits for seconds before it asks again."""
 _WITH_KUBECONFIG = ("controller-manager", "scheduler", "proxy", "coredns", "kubelet")
 LOCAL_SERVER = "https://127.0.0.1:6443"
 """For the components, which share the API server's network namespace."""
@@ -48,9 +48,9 @@ async def make(keeper: Path, folder: Path, *, name: str, context: str, addresses
 
 
 def _specification(name: str, addresses: Addresses) -> dict[str, Any]:
-    certificates = [
-        {"name": client, "authority": "ca", "common_name": user, "organization": [group] if group else []}
-        for client, (user, group) in _CLIENTS.items()
+    certificates: list[dict[str, Any]] = [
+        {"name": client, "authority": "ca", "common_name": user, "organization": ["system:masters"]}
+        for client, user in _CLIENTS.items()
     ]
     certificates += [
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -35,7 +36,7 @@ from innerloop.cluster.compiling import Programs, compile_node
 from innerloop.cluster.records import Record
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, StepOutput, StepProgress, reported
-from innerloop.kube.client import Client, connect
+from innerloop.kube.client import connect
 
 STEP = "cluster/up"
 READY_SECONDS = 120.0
@@ -73,7 +74,11 @@ async def up(name: str, *, context: str, install: bool, emit: Emit) -> None:
             emit(StepProgress(step=STEP, message="another process works on this cluster: waiting for that"))
 
         async with records.locked(name, busy):
-            outcome.summary = await _up(name, context, programs, emit)
+            try:
+                outcome.summary = await _up(name, context, programs, emit)
+            except OSError as error:
+                # a full disk, a read-only file system
+                raise LoopError(f"cannot set up cluster {name}: {error}") from error
 
 
 async def _install(emit: Emit) -> None:
@@ -180,30 +185,35 @@ async def _kept(cluster: _Cluster) -> int:
 async def _until_ready(cluster: _Cluster, since: float) -> None:
     name, addresses = cluster.record.name, cluster.addresses
     async with connect(waiting.access_of(cluster.folder / "kubeconfig")) as client:
-        await _until(cluster, lambda: _api_open(client, addresses))
-        await objects.ensure(client, cluster.record, addresses)
 
         async def node() -> str:
-            started = max(
-                (state.since for state in keeper.components(cluster.folder) if state.name == "kubelet"), default=0
-            )
-            return await waiting.node_problem(client, name, heard_since=started if started >= since else 0)
+            states = keeper.components(cluster.folder)
+            started = max((state.since for state in states if state.name == "kubelet"), default=0.0)
+            # of a stopped cluster the API still tells the last report
+            return await waiting.node_problem(client, name, heard_since=started if started >= since else 0.0)
 
+        await _until(cluster, lambda: _api_open(addresses))
+        await objects.ensure(client, cluster.record, addresses)
         await _until(cluster, node)
         await _until(cluster, lambda: waiting.account_problem(client))
         await _until(cluster, lambda: readiness.dns_problem(addresses))
         await _until(cluster, lambda: readiness.services_problem(addresses))
+        await _until(cluster, lambda: waiting.api_problem(client))
 
 
-async def _api_open(client: Client, addresses: Addresses) -> str:
-    # a plain connection first: the client's own repetitions would wait longer and longer
+async def _api_open(addresses: Addresses) -> str:
+    # by TLS, as the socket takes connections long before the server does; and a plain connection, since the client's
+    # own repetitions would wait longer and longer
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(1):
-            _, writer = await asyncio.open_connection(str(addresses.node), 6443)
+            _, writer = await asyncio.open_connection(str(addresses.node), 6443, ssl=context)
             writer.close()
     except (OSError, TimeoutError):
         return "the API server does not answer yet"
-    return await waiting.api_problem(client)
+    return ""
 
 
 async def _until(cluster: _Cluster, problem: Callable[[], Awaitable[str]]) -> None:
