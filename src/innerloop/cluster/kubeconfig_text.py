@@ -1,6 +1,7 @@
 """Changing the text of a kubeconfig by cutting and inserting lines, so that the rest stays as its owner wrote it.
 
-Only block style, which everybody writes, and JSON are changed; the caller compares the outcome with what was meant.
+Only block style, which everybody writes, and JSON are changed, other text comes back as it was: the caller compares
+the outcome with what was meant.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def with_entry(text: str, list_name: str, entry: dict[str, Any]) -> str:
     elif not node.value:
         # "clusters: []", "clusters: null" or "clusters:"
         lines[node.start_mark.line : node.end_mark.line + 1] = [f"{list_name}:", line]
-    else:
-        indent = _dash_line(lines, node.value[0]).find("-")
+    elif not node.flow_style:
+        indent = lines[_dash_index(lines, node.value[0])].find("-")
         lines.insert(_last_line(node) + 1, " " * indent + line)
     return _text(lines)
 
@@ -41,6 +42,8 @@ def without_entry(text: str, list_name: str, index: int) -> str:
         return _json_text(content)
     lines = _lines(text)
     node = _value_node(text, list_name)
+    if node.flow_style:
+        return text
     item = node.value[index]
     if len(node.value) == 1:
         key_line = next(i for i, line in enumerate(lines) if line.startswith(f"{list_name}:"))
@@ -85,10 +88,6 @@ def _value_node(text: str, key: str) -> Any:
     root = yaml.compose(text, yaml.SafeLoader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     return next((value for name, value in pairs if name.value == key), None)
-
-
-def _dash_line(lines: list[str], item: yaml.Node) -> str:
-    return lines[_dash_index(lines, item)]
 
 
 def _dash_index(lines: list[str], item: yaml.Node) -> int:
