@@ -91,12 +91,13 @@ async def test_namespace_that_we_made_stays_when_others_use_it(own: Deployment) 
     assert await own.exists(own.key("ConfigMap", "theirs"))
 
 
-async def test_namespace_goes_with_the_last_project_in_it(own: Deployment) -> None:
-    other = Deployment(own.client, own.namespace, own.folder, project="other")
-    await own.apply(config_map("a"))
-    await other.apply(config_map("b"))
-    assert namespace_key(own) not in (await own.purge()).deleted
-    await other.purge()
+async def test_namespace_made_by_several_at_once_goes_with_the_last(own: Deployment) -> None:
+    projects = [Deployment(own.client, own.namespace, own.folder, project=f"p{n}") for n in range(4)]
+    async with asyncio.TaskGroup() as group:
+        for project in projects:
+            group.create_task(project.apply(config_map(project.project)), name=project.project)
+    for project in projects:
+        await project.purge()
     assert not await own.exists(namespace_key(own))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from innerloop.deploy.together import together
-from innerloop.kube import discovery
+from innerloop.kube import discovery, objects
 from innerloop.kube.client import REQUEST_SECONDS, Client
 from innerloop.kube.errors import Forbidden, NotFound, UnknownKind
 from innerloop.manifest import ObjectKey
@@ -81,7 +81,7 @@ async def list_metadata(
 def made_by_us(metadata: Metadata) -> bool:
     """Whether an apply of ours has ever reached the object."""
     fields = metadata.get("managedFields") or []
-    return any(one.get("manager") == "innerloop" and one.get("operation") == "Apply" for one in fields)
+    return any(one.get("manager") == objects.MANAGER and one.get("operation") == "Apply" for one in fields)
 
 
 async def _by_name(client: Client, example: ObjectKey) -> dict[str, Metadata] | None:

@@ -47,7 +47,8 @@ async def ensure(client: Client, namespace: str, ours: Share, tell: Callable[[st
         await objects.wait_deleted(client, key_of(namespace), uid=live["uid"], timeout=DELETED_SECONDS)
         live = None
     if live is None:
-        return await _create(client, namespace, ours)
+        # None: somebody else was faster
+        return await _create(client, namespace, ours) or await ensure(client, namespace, ours, tell)
     if not sharing.sharers(live) or not await _join(client, namespace, live, ours):
         return Ensured(None, made=False)
     return Ensured(_entry(namespace, live), made=False)
@@ -103,13 +104,13 @@ async def _delete_claims(
     await await_gone(client, deleting, deadline, tell)
 
 
-async def _create(client: Client, namespace: str, ours: Share) -> Ensured:
+async def _create(client: Client, namespace: str, ours: Share) -> Ensured | None:
     labels = {"app.kubernetes.io/managed-by": "innerloop", ours.label: ours.value}
     wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
     try:
         made = await objects.create(client, wanted)
     except Conflict:
-        return Ensured(None, made=False)  # somebody else was faster
+        return None
     except Forbidden as error:
         raise LoopError(
             f"namespace {namespace} does not exist, and you have no right to create it",

@@ -34,8 +34,6 @@ from innerloop.kube.errors import (
     UnknownKind,
 )
 
-MANAGER = "innerloop"
-
 REPLACED_KINDS = frozenset({("batch", "Job"), ("", "Pod")})
 """Made anew when a field that can't change has changed: they hold nothing that is lost with them."""
 
@@ -157,7 +155,7 @@ async def _merged(scope: Scope, intention: Intention) -> dict[str, Any]:
     force, live = scope.force, intention.live
     for _ in range(ATTEMPTS):
         try:
-            return await objects.apply(scope.client, _body(scope, intention, live), manager=MANAGER, force=force)
+            return await objects.apply(scope.client, _body(scope, intention, live), force=force)
         except Conflict as error:
             outdated = intention.outside and is_outdated(error)
             if not outdated and (force or not _only_ours(error)):
@@ -178,8 +176,8 @@ def _body(scope: Scope, intention: Intention, live: dict[str, Any] | None) -> di
 
 
 def _only_ours(error: Conflict) -> bool:
-    """Whether only fields of other innerlooops' managers are in the way, such as those of an older version."""
-    return bool(error.conflicts) and all(one.manager.startswith(MANAGER) for one in error.conflicts)
+    """Whether only fields of other innerloops' managers are in the way, such as those of an older version."""
+    return bool(error.conflicts) and all(one.manager.startswith(objects.MANAGER) for one in error.conflicts)
 
 
 def _outcome(intention: Intention, uid: str) -> Outcome:
