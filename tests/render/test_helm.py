@@ -156,6 +156,21 @@ async def test_charts_beside_the_chart_are_used_as_they_are_now(workspace: Works
     assert {m.name for m in await workspace.render(workspace.helm())} == {"own", "changed"}
 
 
+async def test_a_stale_copy_of_a_chart_beside_the_chart_does_not_count(workspace: Workspace) -> None:
+    workspace.chart(a=config_map("own"))
+    workspace.chart("common", b=config_map("now"))
+    workspace.chart("chart/charts/common", b=config_map("stale"))
+    depend(workspace, "common", "file://../common")
+    assert sorted(m.name for m in await workspace.render(workspace.helm())) == ["now", "own"]
+
+
+async def test_charts_that_need_each_other_are_told(workspace: Workspace) -> None:
+    workspace.chart(a=config_map("own"))
+    depend(workspace, "chart", "file://../chart")
+    with pytest.raises(LoopError, match="charts depend on each other in a circle: chart → chart"):
+        await workspace.render(workspace.helm())
+
+
 async def test_dependencies_of_dependencies_are_there(workspace: Workspace) -> None:
     workspace.chart(a=config_map("own"))
     workspace.chart("common", b=config_map("common"))

@@ -26,6 +26,7 @@ from innerloop.render import repositories, trees
 
 DAY_SECONDS = 24 * 3600
 
+_BESIDE = "file://"
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+([-+].*)?")
 
 
@@ -68,14 +69,23 @@ def describe(folder: Path, where: Location) -> dict[str, Any]:
     return description
 
 
-def local_dependencies(folder: Path, where: Location) -> list[Path]:
-    """Folders of the charts that a chart takes from beside itself (``file://``), theirs included, innermost first."""
+def local_dependencies(folder: Path, where: Location, above: tuple[Path, ...] = ()) -> list[Path]:
+    """Folders of the charts that a chart takes from beside itself (``file://``), theirs included, innermost first.
+
+    Raises LoopError for what is no chart, and for charts that need each other.
+    """
     found: list[Path] = []
+    path = (*above, folder)
+    inside = Location(shown(folder / "Chart.yaml"))
     for dependency in dependencies(describe(folder, where)):
         repository = str(dependency.get("repository") or "")
-        if repository.startswith("file://"):
-            other = Path(os.path.normpath(folder / repository.removeprefix("file://")))
-            found += [*local_dependencies(other, Location(shown(folder / "Chart.yaml"))), other]
+        if not repository.startswith(_BESIDE):
+            continue
+        other = Path(os.path.normpath(folder / repository.removeprefix(_BESIDE)))
+        if other in path:
+            circle = " → ".join(shown(chart) for chart in (*path, other))
+            raise LoopError(f"charts depend on each other in a circle: {circle}", where=inside)
+        found += [*local_dependencies(other, inside, path), other]
     return list(dict.fromkeys(found))
 
 
@@ -111,8 +121,11 @@ async def _complete(
 
 
 async def _build_dependencies(chart: Path, copy: Path, helm: str, where: Location) -> None:
-    needed = dependencies(describe(chart, where))
-    addresses = [str(dependency.get("repository") or "") for dependency in needed]
+    needed = [entry for entry in dependencies(describe(chart, where)) if entry.get("repository")]
+    addresses = [str(dependency["repository"]) for dependency in needed]
+    for dependency in needed:
+        # helm would leave an unpacked copy beside the packed one, and render both
+        shutil.rmtree(copy / "charts" / str(dependency.get("name")), ignore_errors=True)
     argv = [helm, "dependency", "build", str(copy)]
     if not any(address.startswith(("http", "@", "alias:")) for address in addresses):
         argv.append("--skip-refresh")
@@ -134,7 +147,7 @@ def _is_incomplete(chart: Path, where: Location) -> bool:
     locked = {entry.get("name"): str(entry.get("version")) for entry in _locked(chart)}
     for dependency in dependencies(describe(chart, where)):
         repository, name = str(dependency.get("repository") or ""), str(dependency.get("name"))
-        if repository.startswith("file://") or (repository and not _is_there(chart / "charts", name, locked.get(name))):
+        if repository.startswith(_BESIDE) or (repository and not _is_there(chart / "charts", name, locked.get(name))):
             return True
     return False
 
