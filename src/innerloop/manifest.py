@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+TARGET_ANNOTATION = "innerloop.dev/target"
+"""On pods that are developed: ``TARGET=CONTAINER``, several separated by commas."""
+
 
 class ObjectKey(NamedTuple):
     """What identifies an object in a cluster; ``namespace`` is empty for cluster-scoped objects."""

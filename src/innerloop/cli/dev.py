@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from innerloop.cli.options import ProjectOptions, output_option, project_options, take_over_option
+from innerloop.cli.options import ProjectOptions, force_option, output_option, project_options, take_over_option
 
 if TYPE_CHECKING:
     from innerloop.events import Emit, Event
@@ -19,9 +19,12 @@ KEYS = "keys: r rebuild · o open in the browser · q quit · ? this help"
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @click.option("--purge", is_flag=True, help="at the end remove what was deployed")
 @take_over_option
+@force_option
 @output_option
 @project_options
-def command(options: ProjectOptions, services: tuple[str, ...], purge: bool, take_over: bool, output: str) -> None:
+def command(
+    options: ProjectOptions, services: tuple[str, ...], purge: bool, take_over: bool, force: bool, output: str
+) -> None:
     """Deploy, then keep the containers of each SERVICE (all of ``dev:`` by default) the same as the files.
 
     Everything stays running at the end, unless --purge. Keys while it runs: r rebuild, o open, q quit, ? help.
@@ -59,7 +62,14 @@ def command(options: ProjectOptions, services: tuple[str, ...], purge: bool, tak
                 emit(Notice(level="info", message=KEYS))
             load = partial(load_tree, options)
             await develop(
-                load, services, tell, requests=requests, patient=interactive, purge=purge, take_over=take_over
+                load,
+                services,
+                tell,
+                requests=requests,
+                patient=interactive,
+                purge=purge,
+                take_over=take_over,
+                force=force,
             )
 
     run(work, output=output)

@@ -69,6 +69,9 @@ take_over_option = click.option(
 )
 """``--take-over``; the command gets ``take_over``."""
 
+force_option = click.option("--force", is_flag=True, help="take over fields that other managers applied")
+"""``--force``; the command gets ``force``."""
+
 
 def load_project(options: ProjectOptions) -> Project:
     """The project of this folder (or ``-f``), with the context and namespace that count."""

@@ -8,7 +8,7 @@ from typing import Any
 from innerloop.deploy.causes import Cause
 from innerloop.deploy.status import Status, status
 from innerloop.deploy.surroundings import Surroundings
-from innerloop.manifest import ObjectKey
+from innerloop.manifest import TARGET_ANNOTATION, ObjectKey
 
 POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"})
 EXPLAINED_KINDS = POD_KINDS | {"PersistentVolumeClaim"}
@@ -21,8 +21,6 @@ is developed depends on it."""
 STEADY_SECONDS = 1.5
 """How long pods that just started have to stay up where no readiness probe tells: a program that ends at once is
 reported ready for up to a second before its end is noticed (kubelet 1.36 looks at containers once a second)."""
-TARGET_ANNOTATION = "innerloop.dev/target"
-"""On pods that are developed: their containers stay up whatever the program does."""
 
 Lines = Mapping[tuple[str, str, int], Sequence[str]]
 """Last log lines by pod, container and number of restarts."""

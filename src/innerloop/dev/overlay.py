@@ -9,11 +9,8 @@ from typing import Any
 from innerloop.dev import helper
 from innerloop.dev.matching import Match, RunnableImage, match, runs
 from innerloop.errors import LoopError
-from innerloop.manifest import Manifest
+from innerloop.manifest import TARGET_ANNOTATION, Manifest
 from innerloop.project import DevTarget
-
-ANNOTATION = "innerloop.dev/target"
-"""On pods: ``TARGET=CONTAINER``, several separated by commas."""
 
 RESTART_GRACE_SECONDS = 5
 """Between SIGTERM and SIGKILL at a restart, less where the pod's own grace period is shorter."""
@@ -82,7 +79,7 @@ def _annotate(one: Match) -> None:
     template = _template(one)
     annotations = _section(_section(template, "metadata"), "annotations")
     pair = f"{one.target.name}={one.container['name']}"
-    annotations[ANNOTATION] = ",".join(filter(None, (annotations.get(ANNOTATION), pair)))
+    annotations[TARGET_ANNOTATION] = ",".join(filter(None, (annotations.get(TARGET_ANNOTATION), pair)))
 
 
 def _set_environment(one: Match) -> None:

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from innerloop.dev.overlay import ANNOTATION
 from innerloop.kube.client import Client
 from innerloop.kube.watching import watch
+from innerloop.manifest import TARGET_ANNOTATION
 
 Pod = Mapping[str, Any]
 
@@ -73,7 +73,7 @@ def running_containers(pod: Pod, target: str = "") -> list[PodContainer]:
 
 def target_containers(pod: Pod, target: str) -> list[str]:
     """The containers that the dev overlay's annotation names for a target (``web=app,worker=app2``)."""
-    annotation = (pod["metadata"].get("annotations") or {}).get(ANNOTATION, "")
+    annotation = (pod["metadata"].get("annotations") or {}).get(TARGET_ANNOTATION, "")
     pairs = [pair.strip().partition("=") for pair in annotation.split(",")]
     return [container for name, _, container in pairs if name == target]
 

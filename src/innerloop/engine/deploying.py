@@ -21,11 +21,11 @@ Loader = Callable[[Emit], Awaitable[Tree]]
 """Reads the project and its dependencies from their files."""
 
 
-async def deploy(load: Loader, emit: Emit, *, take_over: bool = False) -> None:
+async def deploy(load: Loader, emit: Emit, *, take_over: bool = False, force: bool = False) -> None:
     """Bring a project and its dependencies up to date, until all is ready. Raises LoopError."""
     tree = await load(emit)
     async with connected(tree.project, emit) as scope:
-        plan = await make_plan(scope, take_over=take_over)
+        plan = await make_plan(scope, take_over=take_over, force=force)
         await Graph().run(plan_steps(tree, plan))
 
 
@@ -47,7 +47,7 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
     await hooks.run("after-purge")
 
 
-async def make_plan(scope: Scope, *, take_over: bool = False) -> Plan:
+async def make_plan(scope: Scope, *, take_over: bool = False, force: bool = False) -> Plan:
     """How to deploy to the scope's cluster: where images go, and for which machines."""
     where = await destination(scope.client, scope.context)
     return Plan(
@@ -56,6 +56,7 @@ async def make_plan(scope: Scope, *, take_over: bool = False) -> Plan:
         architecture=await _architecture(scope),
         base_registry=where.mirror.host if where.mirror else "",
         take_over=take_over,
+        force=force,
     )
 
 

@@ -35,6 +35,7 @@ async def develop(
     patient: bool,
     purge: bool = False,
     take_over: bool = False,
+    force: bool = False,
 ) -> None:
     """Run a session until it is cancelled or asked to quit; ``purge``: remove then what was deployed.
 
@@ -52,7 +53,7 @@ async def develop(
         snapshot.context = scope.context
         try:
             async with _announced(tree, targets, scope, snapshot):
-                plan = await make_plan(scope, take_over=take_over)
+                plan = await make_plan(scope, take_over=take_over, force=force)
                 session = Session(load, tree, plan._replace(develop=targets), patient=patient)
                 await _until_quit(session, requests)
         finally:

@@ -56,6 +56,8 @@ class Plan(NamedTuple):
     """``host:port`` of the registry that gets base images where the real ones can't be had; empty: none does."""
     take_over: bool = False
     """Go on with the inventory of another project of the same name."""
+    force: bool = False
+    """Take over fields that other managers applied."""
 
 
 class _Unit(NamedTuple):
@@ -210,6 +212,7 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
         step=unit.step("apply"),
         folder=unit.folder,
         take_over=plan.take_over,
+        force=plan.force,
     )
     deployed = Deployed(manifests, applied.keys)
     if not unit.prefix:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.dev.overlay import ANNOTATION
-from innerloop.manifest import Manifest, ObjectKey
+from innerloop.manifest import TARGET_ANNOTATION, Manifest, ObjectKey
 
 
 class Workload(NamedTuple):
@@ -66,5 +65,5 @@ def _pod_selector(manifest: Manifest) -> str:
 
 def _targets(template: Mapping[str, Any]) -> tuple[str, ...]:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
-    pairs = [pair.partition("=")[0] for pair in annotations.get(ANNOTATION, "").split(",")]
+    pairs = [pair.partition("=")[0] for pair in annotations.get(TARGET_ANNOTATION, "").split(",")]
     return tuple(dict.fromkeys(name for name in pairs if name))
