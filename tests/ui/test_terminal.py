@@ -8,15 +8,16 @@ import pytest
 
 from innerloop import events
 from innerloop.events import Event
+from innerloop.ui import terminal
 from innerloop.ui.json_lines import JsonLines
 from innerloop.ui.terminal import Terminal, clean, duration, fit, size
 
 
 def told(*happened: Event, interactive: bool = False) -> str:
     stream = io.StringIO()
-    terminal = Terminal(stream, interactive=interactive)
+    subscriber = Terminal(stream, interactive=interactive)
     for event in happened:
-        terminal(event)
+        subscriber(event)
     return stream.getvalue()
 
 
@@ -32,9 +33,16 @@ def test_a_failed_step_tells_cause_detail_and_hint() -> None:
     assert told(failed) == "✗ build web  2.0 s\n  pip failed\n  no such package\n  hint: mend it\n"
 
 
-def test_without_a_terminal_a_cause_is_told_once() -> None:
+def test_without_a_terminal_a_long_step_tells_its_cause_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0.0)
+    started = events.StepStarted(step="ready/web", title="wait for web")
     waiting = events.StepProgress(step="ready/web", message="pulling the image")
-    assert told(waiting, waiting) == "  ready/web: pulling the image\n"
+    assert told(started, waiting, waiting) == "  wait for web: pulling the image\n"
+
+
+def test_without_a_terminal_little_progress_is_not_told() -> None:
+    started = events.StepStarted(step="apply", title="apply")
+    assert told(started, events.StepProgress(step="apply", message="3 of 7 objects")) == ""
 
 
 def test_on_a_terminal_the_status_line_goes_away_with_its_step() -> None:

@@ -47,7 +47,7 @@ async def foreign_objects(client: Client, namespace: str, own: Iterable[ObjectKe
             if (kind.kind, metadata["name"]) not in mine and not _is_passing(kind.kind, metadata, project)
         ]
 
-    kinds = [kind for kind in await listed_kinds(client) if kind.namespaced and kind.kind not in PASSING_KINDS]
+    kinds = [kind for kind in await listed_kinds(client) if kind.namespaced]
     return sorted(name for names in await together(of_kind, kinds, name="list") for name in names)
 
 
@@ -73,10 +73,10 @@ async def strays(client: Client, ours: Share) -> list[Entry]:
 
 
 async def listed_kinds(client: Client) -> list[discovery.Resource]:
-    """Every kind whose objects can be listed and deleted, each in the version that discovery names first."""
+    """Every kind of lasting objects that can be listed and deleted, in the version that discovery names first."""
     kinds: dict[tuple[str, str], discovery.Resource] = {}
     for kind in (await discovery.resources(client)).values():
-        if {"list", "delete"} <= set(kind.verbs):
+        if {"list", "delete"} <= set(kind.verbs) and kind.kind not in PASSING_KINDS:
             kinds.setdefault((kind.group, kind.kind), kind)
     return list(kinds.values())
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 import unicodedata
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from innerloop import events
 from innerloop.events import Event
@@ -20,6 +20,17 @@ SERVICE_COLOURS = ("36", "35", "34", "33", "32", "96", "95", "94", "93", "92")
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[[0-9;]*m)")
 """What a log line must not do to the terminal: everything but text and colours."""
+
+
+QUIET_SECONDS = 3.0
+"""How long a step runs, where there is no status line, until its progress is told, and then between two lines."""
+
+
+class _Running(NamedTuple):
+    title: str
+    message: str
+    told: float
+    """When the step last had a line, or began."""
 
 
 class Terminal:
@@ -32,7 +43,7 @@ class Terminal:
         self._stream = stream
         self._interactive = interactive
         self._verbose = verbose
-        self._running: dict[str, tuple[str, str, float]] = {}
+        self._running: dict[str, _Running] = {}
         self._status_shown = False
         self._colours: dict[str, str] = {}
 
@@ -57,7 +68,7 @@ class Terminal:
     def _lines(self, event: Event) -> list[str]:
         match event:
             case events.StepStarted():
-                self._running[event.step] = (event.title, "", time.monotonic())
+                self._running[event.step] = _Running(event.title, "", time.monotonic())
                 return []
             case events.StepProgress():
                 return self._progress(event)
@@ -91,10 +102,14 @@ class Terminal:
         return []
 
     def _progress(self, event: events.StepProgress) -> list[str]:
-        title, former, since = self._running.get(event.step, (event.step, "", time.monotonic()))
-        self._running[event.step] = (title, event.message, since)
-        # without a status line a cause that is told once must not be lost, nor told again and again
-        return [] if self._interactive or former == event.message else [f"  {title}: {event.message}"]
+        now = time.monotonic()
+        running = self._running.get(event.step) or _Running(event.step, "", now)
+        self._running[event.step] = running._replace(message=event.message)
+        # without a status line a step that takes its time tells now and then why, not each little progress
+        if self._interactive or event.message == running.message or now - running.told < QUIET_SECONDS:
+            return []
+        self._running[event.step] = _Running(running.title, event.message, now)
+        return [f"  {running.title}: {event.message}"]
 
     def _forwarding(self, event: events.Forwarding) -> list[str]:
         where = f"{event.address}:{event.local} → {event.service}:{event.remote}"
@@ -145,7 +160,7 @@ class Terminal:
     def _show_status(self) -> None:
         if not self._interactive or not self._running:
             return
-        parts = [f"{title}{': ' + message if message else ''}" for title, message, _ in self._running.values()]
+        parts = [f"{one.title}{': ' + one.message if one.message else ''}" for one in self._running.values()]
         columns = shutil.get_terminal_size().columns
         self._stream.write("\x1b[2m" + fit(f"… {' · '.join(parts)}", columns - 1) + "\x1b[0m")
         self._status_shown = True
