@@ -7,11 +7,12 @@ import os
 import pwd
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from innerloop.errors import LoopError
+from innerloop.project import PortForward
 
 BACKLOG = 256
 _PROC = Path("/proc")
@@ -33,6 +34,12 @@ def listen(address: str, port: int) -> socket.socket:
         opened.close()
         raise _refused(error, str(name[0]), port) from error
     return opened
+
+
+def check_free(ports: Iterable[PortForward]) -> None:
+    """Raises LoopError, as ``listen`` does, when one of the local ports cannot be had now."""
+    for port in ports:
+        listen(port.address, port.local).close()
 
 
 class TcpSocket(NamedTuple):

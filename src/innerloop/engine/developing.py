@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from innerloop.config.dependencies import Tree
+from innerloop.dev.listening import check_free
 from innerloop.engine.claims import claimed
 from innerloop.engine.connecting import connected
 from innerloop.engine.control import serving
@@ -53,6 +54,8 @@ async def develop(
         snapshot.context = scope.context
         try:
             async with _announced(tree, targets, scope, snapshot):
+                # while nothing is deployed yet; later it could only be told
+                check_free(port for target in targets for port in target.ports)
                 plan = await make_plan(scope, take_over=take_over, force=force)
                 session = Session(load, tree, plan._replace(develop=targets), patient=patient)
                 await _until_quit(session, requests)
