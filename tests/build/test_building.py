@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from innerloop import processes
 from innerloop.build.destination import Load, Push
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice, StepDone, StepOutput, StepProgress
 from innerloop.paths import state_dir
 from tests.build.conftest import Shop
 from tests.build.registry import FakeRegistry
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("needs_buildah")
 
@@ -143,3 +146,30 @@ async def test_the_content_of_a_secret_does_not_count(shop: Shop, registry: Fake
     one = await shop.build(local(registry), secrets={"token": secret})
     secret.write_text("second")
     assert (await shop.build(local(registry), secrets={"token": secret})).tag == one.tag
+
+
+async def containers() -> list[str]:
+    return (await processes.run(["buildah", "containers", "--all", "--quiet"])).text.split()
+
+
+async def test_an_interrupted_build_leaves_no_container(shop: Shop, registry: FakeRegistry) -> None:
+    (shop.context / "big").write_bytes(os.urandom(1 << 20))
+    shop.write("Dockerfile", "FROM scratch\n" + "COPY . /\n" * 40)
+    async with asyncio.TaskGroup() as group:
+        building = group.create_task(shop.build(local(registry)), name="build")
+        await until(containers, what="a working container")
+        building.cancel()
+    assert not await containers()
+
+
+async def test_what_a_killed_build_left_is_removed_by_the_next(shop: Shop, registry: FakeRegistry) -> None:
+    gone = await asyncio.create_subprocess_exec("true")
+    await gone.wait()
+    marks = state_dir() / "builds/.running"
+    marks.mkdir(parents=True)
+    (marks / f"{gone.pid}-0").touch()
+    await processes.run(["buildah", "from", "--cni-config-dir", f"/run/innerloop-build/{gone.pid}-0", "scratch"])
+    await processes.run(["buildah", "from", "--name", "of-someone-else", "scratch"])
+    await shop.build(local(registry))
+    assert len(await containers()) == 1
+    assert not list(marks.iterdir())

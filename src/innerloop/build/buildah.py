@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from innerloop import processes, references
+from innerloop.build import leftovers
 from innerloop.build.builders import Mirror, OnLine, Order
 from innerloop.build.credentials import authentication_file, find_credentials
 from innerloop.build.image_config import ImageConfig, image_config
@@ -43,8 +44,8 @@ async def build(order: Order, on_line: OnLine) -> int:
     for name, file in image.secrets.items():
         argv += ["--secret", f"id={name},src={file}"]
     hosts = {parsed.domain for base in order.bases if (parsed := references.parse(base))}
-    async with _configured(hosts, order.mirror) as (options, environment):
-        return await processes.stream([*argv, *options, str(image.context)], on_line, env=environment)
+    async with leftovers.removed() as mark, _configured(hosts, order.mirror) as (options, environment):
+        return await processes.stream([*argv, *mark, *options, str(image.context)], on_line, env=environment)
 
 
 async def push(reference: str, plain_http: bool, on_line: OnLine) -> str | None:
