@@ -15,7 +15,7 @@ from innerloop.cli import main
 from innerloop.errors import Location, LoopError
 
 REPOSITORY = Path(__file__).parents[2]
-HEAVY = {"aiohttp", "asyncio", "rich", "watchfiles", "yaml", "msgspec", "pathspec"}
+HEAVY = {"aiohttp", "asyncio", "rich", "watchfiles", "yaml", "msgspec"}
 
 
 def run_python(code: str) -> str:
