@@ -21,29 +21,26 @@ func main() {
 	case "kubectl":
 		kubectlutil.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
 	case "helm":
-		exitOn(runHelm())
+		os.Exit(runHelm())
 	default:
 		fmt.Fprintln(os.Stderr, "tools: call me kubectl or helm")
 		os.Exit(2)
 	}
 }
 
-func runHelm() error {
+// runHelm returns helm's exit status. The command prints what its execution fails with by itself.
+func runHelm() int {
 	command, err := helm.NewRootCmd(os.Stdout, os.Args[1:], helm.SetupLogging)
 	if err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		return 1
 	}
-	return command.Execute()
-}
-
-func exitOn(err error) {
-	if err == nil {
-		return
+	if err = command.Execute(); err == nil {
+		return 0
 	}
-	fmt.Fprintln(os.Stderr, "Error:", err)
 	var coded helm.CommandError
 	if errors.As(err, &coded) {
-		os.Exit(coded.ExitCode)
+		return coded.ExitCode
 	}
-	os.Exit(1)
+	return 1
 }
