@@ -24,7 +24,6 @@ def provider_of(context: str) -> Provider | None:
 
 def programs() -> Path | None:
     """A folder with kubectl and helm, for who has none on PATH; None until a built-in node was compiled."""
-    from innerloop.cluster.compiling import compiled
+    from innerloop.cluster import compiling
 
-    there = compiled()
-    return there.user if there else None
+    return compiling.for_users()

@@ -69,8 +69,13 @@ def compiled() -> Programs | None:
         content = _content_hash(sources())
     except LoopError:
         return None
-    found = [folder for folder in _cache().glob(f"{content}-go*") if (folder / "complete").is_file()]
-    return Programs(max(found, key=lambda folder: folder.stat().st_mtime)) if found else None
+    return _newest(f"{content}-go*")
+
+
+def for_users() -> Path | None:
+    """The folder with kubectl and helm; those of other sources too, for an upgrade of ours changes nothing in them."""
+    there = compiled() or _newest("*-go*")
+    return there.user if there else None
 
 
 async def compile_node(emit: Emit) -> Programs:
@@ -153,6 +158,11 @@ class _Progress:
         left = elapsed / share * (1 - share) + elapsed / share * _LINK_SHARE
         remaining = f"about {_duration(left)} left" if elapsed > 15 else "a few minutes, this once"
         return f"{self._done} of at most {self._total} packages, {remaining}"
+
+
+def _newest(pattern: str) -> Programs | None:
+    found = [folder for folder in _cache().glob(pattern) if (folder / "complete").is_file()]
+    return Programs(max(found, key=lambda folder: folder.stat().st_mtime)) if found else None
 
 
 async def _go(command: list[str], source: Path, on_line: Callable[[str], None] = lambda _: None) -> None:
