@@ -28,7 +28,7 @@ _CLASSES = {
 
 class Rule(NamedTuple):
     pattern: bytes
-    expression: re.Pattern[bytes]
+    expression: bytes
     ignores: bool
     """False: begins with ``!``, takes back what an earlier one ignored."""
     folders_only: bool
@@ -40,9 +40,7 @@ class Patterns:
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._rules = [rule for line in lines if (rule := parse(line))]
         # most paths match nothing: one look instead of one per pattern
-        self._any = re.compile(
-            b"|".join(b"(?:%s)" % rule.expression.pattern for rule in self._rules) or _NEVER, re.DOTALL
-        )
+        self._any = re.compile(b"|".join(b"(?:%s)" % rule.expression for rule in self._rules) or _NEVER, re.DOTALL)
         self.leaves_out_all = any(rule.pattern == b"*" for rule in self._rules) and all(
             rule.ignores for rule in self._rules
         )
@@ -52,7 +50,7 @@ class Patterns:
         if not self._any.fullmatch(path):
             return None
         for rule in reversed(self._rules):
-            if (folder or not rule.folders_only) and rule.expression.fullmatch(path):
+            if (folder or not rule.folders_only) and re.fullmatch(rule.expression, path, re.DOTALL):
                 return rule.ignores
         return None
 
@@ -68,7 +66,7 @@ def parse(line: bytes) -> Rule | None:
     pattern = pattern.removesuffix(b"/")
     anywhere = b"(?:.*/)?" if b"/" not in pattern else b""
     expression = anywhere + _expression(pattern.removeprefix(b"/")) if pattern else _NEVER
-    return Rule(text, re.compile(expression, re.DOTALL), ignores, folders_only)
+    return Rule(text, expression, ignores, folders_only)
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterable
 from contextlib import aclosing
@@ -176,10 +177,10 @@ class _Syncing:
 
     async def follow_containers(self, selector: str, tasks: asyncio.TaskGroup) -> None:
         """Keep one stream to each running container."""
-        await self._looked.wait()
         changes = follow_pods(self._client, namespace=self._namespace, selector=selector, target=self._target.name)
         async with aclosing(changes):
             async for running in changes:
+                await self._looked.wait()
                 for container in self._containers.keys() - set(running):
                     self._containers.pop(container)[1].cancel()
                     self._state.drop(container)
@@ -205,7 +206,8 @@ class _Syncing:
 
     def _tell_unreadable(self, seen: Look) -> None:
         for key, error in seen.errors.items():
-            if key not in self._told:
+            # a file that became a link while it was looked at is a change of its own
+            if key not in self._told and error.errno != errno.ELOOP:
                 self._told.add(key)
                 place = self._tree.place(key)
                 why = (

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from innerloop.deploy.together import together
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
 from innerloop.kube import objects
@@ -44,23 +45,25 @@ async def claimed(
     Raises LoopError that tells who develops a service, and where, when another session does. Without the right to
     write Leases a Notice tells that sessions can't see one another, and the body runs.
     """
-    held: list[dict[str, Any]] = []
+    leases = {service: _lease(namespace, project, service, folder) for service in services}
+
+    async def take(service: str) -> None:
+        lease = leases[service]
+        # without the right the renewal tells it; a namespace that is yet to be made has no other session
+        with contextlib.suppress(NotFound, Forbidden):
+            lease["metadata"]["uid"] = await _acquire(client, lease)
+
     try:
-        for service in services:
-            wanted = _lease(namespace, project, service, folder)
-            held.append(wanted)
-            # without the right the renewal tells it; a namespace that is yet to be made has no other session
-            with contextlib.suppress(NotFound, Forbidden):
-                wanted["metadata"]["uid"] = await _acquire(client, wanted)
+        await together(take, leases, name="claim")
         async with asyncio.TaskGroup() as group:
-            renewals = [group.create_task(_renew(client, lease, emit), name="renew claim") for lease in held]
+            renewals = [group.create_task(_renew(client, lease, emit), name="renew claim") for lease in leases.values()]
             yield
             for renewal in renewals:
                 renewal.cancel()
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
     finally:
-        await _release(client, held)
+        await _release(client, leases.values())
 
 
 async def held(client: Client, project: str, namespace: str) -> dict[str, dict[str, Any]]:
@@ -186,10 +189,10 @@ async def _renew(client: Client, lease: dict[str, Any], emit: Emit) -> None:
             told = True
 
 
-async def _release(client: Client, held: list[dict[str, Any]]) -> None:
+async def _release(client: Client, leases: Iterable[dict[str, Any]]) -> None:
     with contextlib.suppress(KubeError, TimeoutError):
         async with asyncio.timeout(RELEASE_SECONDS):
-            for lease in [lease for lease in held if "uid" in lease["metadata"]]:
+            for lease in [lease for lease in leases if "uid" in lease["metadata"]]:
                 with contextlib.suppress(NotFound, Conflict):
                     await objects.delete(client, _key(lease), uid=lease["metadata"]["uid"])
 

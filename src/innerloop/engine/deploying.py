@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from innerloop.engine.graph import Graph
 from innerloop.engine.hooks import Hooks
 from innerloop.engine.scope import Scope
 from innerloop.engine.steps import Plan, inventory_name, plan_steps
+from innerloop.errors import single_failure
 from innerloop.events import Emit
 from innerloop.kube import objects
 from innerloop.kube.errors import Forbidden
@@ -49,11 +51,17 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
 
 async def make_plan(scope: Scope, *, take_over: bool = False, force: bool = False) -> Plan:
     """How to deploy to the scope's cluster: where images go, and for which machines."""
-    where = await destination(scope.client, scope.context)
+    try:
+        async with asyncio.TaskGroup() as group:
+            images = group.create_task(destination(scope.client, scope.context), name="image destination")
+            architecture = group.create_task(_architecture(scope), name="architecture")
+    except BaseExceptionGroup as failures:
+        raise single_failure(failures) from None
+    where = images.result()
     return Plan(
         scope=scope,
         destination=where,
-        architecture=await _architecture(scope),
+        architecture=architecture.result(),
         base_registry=where.mirror.host if where.mirror else "",
         take_over=take_over,
         force=force,

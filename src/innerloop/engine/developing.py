@@ -53,12 +53,15 @@ async def develop(
     async with connected(tree.project, tell) as scope:
         snapshot.context = scope.context
         try:
-            async with _announced(tree, targets, scope, snapshot):
-                # while nothing is deployed yet; later it could only be told
-                check_free(port for target in targets for port in target.ports)
-                plan = await make_plan(scope, take_over=take_over, force=force)
-                session = Session(load, tree, plan._replace(develop=targets), patient=patient)
-                await _until_quit(session, requests)
+            async with asyncio.TaskGroup() as group:
+                planning = group.create_task(make_plan(scope, take_over=take_over, force=force), name="plan")
+                async with _announced(tree, targets, scope, snapshot):
+                    # while nothing is deployed yet; later it could only be told
+                    check_free(port for target in targets for port in target.ports)
+                    plan = (await planning)._replace(develop=targets)
+                    await _until_quit(Session(load, tree, plan, patient=patient), requests)
+        except BaseExceptionGroup as failures:
+            raise single_failure(failures) from None
         finally:
             if purge:
                 await purge_tree(tree, scope)

@@ -6,8 +6,9 @@ Certificate → tbsCertificate → [0] version, serial number, signature, issuer
 
 from __future__ import annotations
 
+import re
 import ssl
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 SEQUENCE = 0x30
@@ -41,7 +42,9 @@ def _not_after(der: bytes) -> datetime:
     if tag == UTC_TIME:
         # RFC 5280 4.1.2.5.1: two-digit years from 50 on are of the last century
         text = ("19" if text[:2] >= "50" else "20") + text
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    if not re.fullmatch(r"\d{14}Z", text):
+        raise ValueError(f"malformed time {text!r}")
+    return datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
 
 
 def _elements(data: bytes) -> list[_Element]:

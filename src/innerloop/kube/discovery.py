@@ -59,7 +59,7 @@ class _Known:
     def __init__(self) -> None:
         self.roots: dict[str, Index] = {}
         # many objects of a kind nobody saw yet ask once
-        self.asking = asyncio.Lock()
+        self.asking = {root: asyncio.Lock() for root in ROOTS}
 
 
 async def resource(client: Client, api_version: str, kind: str) -> Resource:
@@ -72,7 +72,7 @@ async def resource(client: Client, api_version: str, kind: str) -> Resource:
     before = known.roots.get(root, {})
     found = before.get((api_version, kind))
     if found is None:
-        async with known.asking:
+        async with known.asking[root]:
             index = known.roots.get(root, {})
             if index is before or (api_version, kind) not in index:
                 index = known.roots[root] = await _ask(client, root)
@@ -86,7 +86,7 @@ async def resources(client: Client) -> Index:
     """Everything that the server had when it was last asked."""
     known = _known(client)
     for root in ROOTS:
-        async with known.asking:
+        async with known.asking[root]:
             if root not in known.roots:
                 known.roots[root] = await _ask(client, root)
     return known.roots[ROOTS[0]] | known.roots[ROOTS[1]]

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 
 from innerloop.cluster import records
-from innerloop.cluster.builtin import health, loading, machine, starting, stopping
 from innerloop.cluster.provider import Status
 from innerloop.cluster.records import ProviderName
 from innerloop.events import Emit, StepProgress, reported
+
+# imports inside: every session asks for the provider of its context, few make or remove a cluster
 
 
 class BuiltIn(msgspec.Struct, frozen=True):
@@ -30,9 +31,13 @@ class BuiltIn(msgspec.Struct, frozen=True):
         return records.kubeconfig_of(self.name)
 
     async def up(self, emit: Emit, *, install: bool = False) -> None:
+        from innerloop.cluster.builtin import starting
+
         await starting.up(self.name, context=self.context, install=install, emit=emit)
 
     async def down(self, emit: Emit) -> None:
+        from innerloop.cluster.builtin import machine, stopping
+
         machine.check_possible()
         step = "cluster/down"
         with reported(emit, step, f"remove cluster {self.name}"):
@@ -44,7 +49,11 @@ class BuiltIn(msgspec.Struct, frozen=True):
                 await stopping.remove(self.name)
 
     async def status(self) -> Status:
+        from innerloop.cluster.builtin import health
+
         return await health.status(self.name)
 
     async def load(self, images: Sequence[str], emit: Emit) -> None:
+        from innerloop.cluster.builtin import loading
+
         await loading.load(self.name, images, emit)
