@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from innerloop.kube.client import Client
 
 CLUSTER = "innerloop-test"
-IMAGES = ("busybox:1.36",)
+IMAGES = ("busybox:1.36", "python:3.12-slim")
 """Those that any test may use."""
 
 

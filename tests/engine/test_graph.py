@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from innerloop.engine.graph import Graph, Output, Step, Values
+from innerloop.engine.graph import Graph, Output, Step, Values, upto
 from innerloop.errors import LoopError
 
 
@@ -116,6 +116,12 @@ async def test_independent_steps_run_together() -> None:
             return Output(None, "")
 
     await Graph().run([Step("a", (), None, meet), Step("b", (), None, meet)])
+
+
+def test_a_part_of_the_graph_is_closed_under_what_it_needs() -> None:
+    kitchen = Kitchen()
+    steps = [kitchen.step("render"), kitchen.step("compose", "render"), kitchen.step("apply", "compose")]
+    assert {step.name for step in upto(steps, ["compose"])} == {"render", "compose"}
 
 
 @pytest.mark.parametrize("needs", [("b",), ("nowhere",)])

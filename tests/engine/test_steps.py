@@ -34,10 +34,11 @@ def write(folder: Path, text: str) -> None:
     (folder / "loop.yaml").write_text(text)
 
 
-async def test_apply_waits_for_the_manifests_and_for_every_image(tmp_path: Path) -> None:
+async def test_what_is_applied_waits_for_the_manifests_and_for_every_image(tmp_path: Path) -> None:
     write(tmp_path, "name: shop\nimages: {web: ./web, jobs: ./jobs}\nmanifests: [{files: '*.yml'}]\n")
     steps = await steps_of(tmp_path)
-    assert steps["apply"].needs == ("render", "build/web", "build/jobs")
+    assert steps["compose"].needs == ("render", "build/web", "build/jobs")
+    assert steps["apply"].needs == ("compose",)
     assert steps["build/web"].needs == steps["build/jobs"].needs == steps["render"].needs == ()
 
 
@@ -46,7 +47,7 @@ async def test_hooks_stand_around_all_builds(tmp_path: Path) -> None:
     steps = await steps_of(tmp_path)
     assert steps["build/web"].needs == ("before-build",)
     assert steps["after-build"].needs == ("before-build", "build/web")
-    assert "after-build" in steps["apply"].needs
+    assert "after-build" in steps["compose"].needs
 
 
 async def test_builds_wait_for_base_images_where_they_have_to_be_made(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ async def test_a_project_is_applied_when_its_dependencies_are_ready(tmp_path: Pa
     write(tmp_path / "orders", "name: orders\n")
     write(tmp_path / "shop", "name: shop\ndependencies: {goods: {path: ../orders}, queue: {files: 'queue/*.yaml'}}\n")
     steps = await steps_of(tmp_path / "shop")
-    assert steps["apply"].needs == ("render", "orders/ready", "queue/ready")
+    assert steps["apply"].needs == ("compose", "orders/ready", "queue/ready")
     assert steps["orders/render"].needs == ()
 
 
@@ -68,6 +69,11 @@ async def test_a_dependency_of_two_is_deployed_once(tmp_path: Path) -> None:
     write(tmp_path / "right", "name: right\ndependencies: {base: {path: ../base}}\n")
     write(tmp_path / "top", "name: top\ndependencies: {left: {path: ../left}, right: {path: ../right}}\n")
     steps = await steps_of(tmp_path / "top")
-    assert [name for name in steps if name.startswith("base/")] == ["base/render", "base/apply", "base/ready"]
+    assert [name for name in steps if name.startswith("base/")] == [
+        "base/render",
+        "base/compose",
+        "base/apply",
+        "base/ready",
+    ]
     assert "base/ready" in steps["left/apply"].needs
     assert "base/ready" in steps["right/apply"].needs

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="print the low-level manifests")
+@click.option("--dev", is_flag=True, help="as loop dev applies them: with the built images and the dev overlay")
 @click.option("-o", "format", type=click.Choice(["yaml", "json"]), default="yaml", help="form of the stream")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="folder for a YAML file per object")
 @project_options
-def command(options: ProjectOptions, format: str, output: Path | None) -> None:
+def command(options: ProjectOptions, dev: bool, format: str, output: Path | None) -> None:
     """Render the project's templates to the manifests that are deployed, and print them.
 
     The same input gives the same output, byte for byte. With --output, files of objects that are no longer rendered
@@ -29,11 +30,18 @@ def command(options: ProjectOptions, format: str, output: Path | None) -> None:
     from innerloop.render import writing
 
     # stdout is for the manifests alone
-    manifests = run(lambda emit: _render(options, emit), stream=sys.stderr)
+    manifests = run(lambda emit: _render_for_dev(options, emit) if dev else _render(options, emit), stream=sys.stderr)
     if output is not None:
         writing.write_files(manifests, output)
         return
     click.echo(writing.as_json(manifests) if format == "json" else writing.as_yaml(manifests), nl=False)
+
+
+async def _render_for_dev(options: ProjectOptions, emit: Emit) -> list[Manifest]:
+    from innerloop.cli.options import load_tree
+    from innerloop.engine.previewing import dev_manifests
+
+    return await dev_manifests(await load_tree(options, emit), emit)
 
 
 class _Surroundings(NamedTuple):

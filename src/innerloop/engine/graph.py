@@ -84,6 +84,19 @@ class Graph:
         return output
 
 
+def upto(steps: Sequence[Step], names: Iterable[str]) -> list[Step]:
+    """The named steps and all that they need."""
+    by_name = {step.name: step for step in steps}
+    wanted: dict[str, Step] = {}
+    left = list(names)
+    while left:
+        step = by_name[left.pop()]
+        if step.name not in wanted:
+            wanted[step.name] = step
+            left += step.needs
+    return list(wanted.values())
+
+
 def in_order(steps: Sequence[Step]) -> list[Step]:
     """The steps, each behind those that it needs.
 

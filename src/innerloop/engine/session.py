@@ -61,7 +61,8 @@ class Session:
             await hooks.run("after-dev")
 
     def rebuild(self) -> None:
-        """Load, render and build everything anew, from what is on the disk now."""
+        """Load, render, build and apply everything anew, from what is on the disk now."""
+        self._graph.invalidate({"apply"})
         self.take(Reach(configuration=True, templates=True, images=frozenset(self._tree.project.images)))
 
     def take(self, reached: Reach) -> None:
@@ -150,6 +151,8 @@ class Session:
     async def _prepare(self) -> None:
         """Before the next run: read what has to be read anew, invalidate what the changes reach."""
         pending, self._pending = self._pending, NOTHING
+        # images may have come since: from now on each build asks
+        self._plan = self._plan._replace(found=None)
         if pending.configuration:
             await self._reload()
         names = {f"build/{name}" for name in pending.images}

@@ -1,7 +1,8 @@
 """From a project and its dependencies to the steps that deploy them.
 
-For each project: ``render`` and one ``build`` per image run together; ``apply`` waits for them and for the
-dependencies to be ready; ``ready`` follows. Steps of a dependency carry its name in front: ``orders/apply``.
+For each project: ``render`` and one ``build`` per image run together; ``compose`` puts the images and the dev overlay
+into the rendered stream; ``apply`` waits for that and for the dependencies to be ready; ``ready`` follows. Steps of a
+dependency carry its name in front: ``orders/apply``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from innerloop.build.building import BuiltImage, build
+from innerloop.build.choosing import Found
 from innerloop.build.destination import Destination
 from innerloop.build.tags import is_dockerfile_build, read_image_dockerfile
 from innerloop.cluster.base_images import ensure
@@ -32,6 +34,13 @@ from innerloop.render.images import image_references, replace_images
 from innerloop.render.rendering import render, render_source
 
 READY_SECONDS = 300.0
+
+
+class Composed(NamedTuple):
+    """What is to be applied for one project: the rendered stream with the built images and the dev overlay."""
+
+    manifests: list[Manifest]
+    images: dict[str, BuiltImage]
 
 
 class Deployed(NamedTuple):
@@ -58,6 +67,8 @@ class Plan(NamedTuple):
     """Go on with the inventory of another project of the same name."""
     force: bool = False
     """Take over fields that other managers applied."""
+    found: Found | None = None
+    """What builds, as it was just found; None: each build looks for itself."""
 
 
 class _Unit(NamedTuple):
@@ -137,12 +148,13 @@ def inventory_name(tree: Tree, dependency: Dependency) -> str:
 def _add(
     steps: dict[str, Step], unit: _Unit, plan: Plan, before: list[str], *, spec: object, builds: list[Step]
 ) -> None:
-    render, apply, ready = unit.step("render"), unit.step("apply"), unit.step("ready")
+    render, compose, apply, ready = (unit.step(name) for name in ("render", "compose", "apply", "ready"))
     overlaid = [msgspec.structs.replace(target, sync=(), ports=(), open=None) for target in unit.develop]
     own = [
         Step(render, (), spec, partial(_render, unit, plan)),
         *builds,
-        Step(apply, (render, *(step.name for step in builds), *before), overlaid, partial(_apply, unit, plan)),
+        Step(compose, (render, *(step.name for step in builds)), overlaid, partial(_compose, unit, plan)),
+        Step(apply, (compose, *before), None, partial(_apply, unit, plan)),
         Step(ready, (apply,), None, partial(_ready, unit, plan)),
     ]
     steps.update((step.name, step) for step in own)
@@ -163,7 +175,15 @@ def _builds(tree: Tree, unit: _Unit, plan: Plan) -> list[Step]:
 
     async def build_image(name: str, values: Values) -> Output:
         image, step = project.images[name], unit.step(f"build/{name}")
-        built = await build(image, plan.destination, plan.scope.emit, step=step, project=project, plugins=tree.plugins)
+        built = await build(
+            image,
+            plan.destination,
+            plan.scope.emit,
+            step=step,
+            project=project,
+            plugins=tree.plugins,
+            found=None if gate_runs_hook else plan.found,
+        )
         return Output(built, built.reference)
 
     for name, image in project.images.items():
@@ -194,7 +214,7 @@ async def _hook(unit: _Unit, point: str, values: Values) -> Output:
     return Output(None, "")
 
 
-async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
+async def _compose(unit: _Unit, plan: Plan, values: Values) -> Output:
     images = _built(values)
     references = {image.repository: image.reference for image in images.values()}
     manifests = replace_images(values[unit.step("render")], references)
@@ -202,6 +222,11 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
         manifests = overlay(manifests, unit.develop, images, architecture=plan.architecture, project=unit.name)
     if plan.base_registry:
         await ensure({use.reference for use in image_references(manifests)}, plan.base_registry, plan.scope.emit)
+    return Output(Composed(manifests, images), digest_of(manifests))
+
+
+async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
+    manifests, images = values[unit.step("compose")]
     await unit.hooks.run("before-deploy", images=images, manifests=manifests)
     applied = await apply(
         plan.scope.client,
