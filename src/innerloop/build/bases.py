@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from innerloop import references
-from innerloop.build.builders import Builder, Mirror
+from innerloop.build.builders import Mirror
 from innerloop.build.records import read_record, write_record
 from innerloop.build.registry import RegistryError, connect
 from innerloop.references import Reference
@@ -24,13 +24,13 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 async def base_digests(
-    bases: Iterable[str], builder: Builder, mirror: Mirror | None, image_platform: str | None
+    bases: Iterable[str], local: Mapping[str, str], mirror: Mirror | None, image_platform: str | None
 ) -> dict[str, str]:
-    """ID by reference of the bases that are known. Bases given by digest need none: the Dockerfile says it all."""
+    """ID by reference of the bases that are known; ``local`` are those of the builder's images.
+
+    Bases given by digest need none: the Dockerfile says it all.
+    """
     parsed = {base: reference for base in bases if (reference := references.parse(base)) and not reference.digest}
-    if not parsed:
-        return {}
-    local = await builder.image_ids()
     architecture = architecture_of(image_platform)
     found: dict[str, str] = {}
     for base, reference in parsed.items():

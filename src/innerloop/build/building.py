@@ -10,7 +10,7 @@ import msgspec
 from innerloop import processes, references
 from innerloop.build.bases import base_digests
 from innerloop.build.builders import Builder, Order
-from innerloop.build.choosing import choose_builder, local_builder
+from innerloop.build.choosing import Found, find_builder, local_builder
 from innerloop.build.delivery import Delivered, deliver, delivered
 from innerloop.build.destination import Destination, Push
 from innerloop.build.dockerignore import ignore_file, read_ignore
@@ -47,6 +47,7 @@ class _Job(NamedTuple):
     step: str
     project: Project
     plugins: Plugins | None
+    found: Found | None
 
     def progress(self, message: str) -> None:
         self.emit(StepProgress(step=self.step, message=message))
@@ -65,13 +66,21 @@ class _Inputs(NamedTuple):
 
 
 async def build(
-    image: Image, destination: Destination, emit: Emit, *, step: str, project: Project, plugins: Plugins | None = None
+    image: Image,
+    destination: Destination,
+    emit: Emit,
+    *,
+    step: str,
+    project: Project,
+    plugins: Plugins | None = None,
+    found: Found | None = None,
 ) -> BuiltImage:
     """Build an image and push or load it; what is unchanged is neither built nor sent.
 
-    Reports one step. Raises LoopError with the place in the project's file and, for a failed build, all its output.
+    ``found`` spares asking what builds, where the image names no builder. Reports one step. Raises LoopError with the
+    place in the project's file and, for a failed build, all its output.
     """
-    job = _Job(image, destination, emit, step, project, plugins)
+    job = _Job(image, destination, emit, step, project, plugins, found)
     with reported(emit, step, f"build {image.name}") as outcome:
         try:
             built = await _up_to_date(job)
@@ -121,8 +130,9 @@ async def _inputs(job: _Job) -> _Inputs:
     described = read_image_dockerfile(image)
     bases: dict[str, str] = {}
     if is_dockerfile_build(image):
-        builder = await choose_builder(image.builder, job.project.where(f"images.{image.name}"))
-        bases = await base_digests(described.bases, builder, job.destination.mirror, image.platform)
+        found = None if image.builder else job.found
+        builder, local = found or await find_builder(image.builder, job.project.where(f"images.{image.name}"))
+        bases = await base_digests(described.bases, local, job.destination.mirror, image.platform)
     tag = await asyncio.to_thread(content_tag, image, base_digests=bases)
     reference = f"{job.destination.repository(image.repository)}:{tag}"
     return _Inputs(builder, described.bases, used_arguments(image, described), tag, reference)

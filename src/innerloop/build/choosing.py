@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from typing import NamedTuple
 
 from innerloop import processes
 from innerloop.build import buildah, docker
@@ -12,6 +13,20 @@ from innerloop.errors import Location, LoopError
 
 ANSWER_SECONDS = 2.0
 """For the docker daemon to say that it is there."""
+
+
+class Found(NamedTuple):
+    """What builds here, and what it has."""
+
+    builder: Builder
+    image_ids: dict[str, str]
+    """ID by reference."""
+
+
+async def find_builder(named: str | None, where: Location | None = None) -> Found:
+    """The builder that ``choose_builder`` chooses, asked for its images."""
+    builder = await choose_builder(named, where)
+    return Found(builder, await builder.image_ids())
 
 
 async def choose_builder(named: str | None, where: Location | None) -> Builder:

@@ -26,7 +26,7 @@ async def build_images(tree: Tree, names: Iterable[str], emit: Emit) -> None:
         return
     wanted |= {"before-build", "base-images", "after-build"}
     async with connected(tree.project, emit) as scope:
-        steps = [step for step in plan_steps(tree, await make_plan(scope)) if step.name in wanted]
+        steps = [step for step in plan_steps(tree, await make_plan(tree, scope)) if step.name in wanted]
         here = {step.name for step in steps}
         await Graph().run([step._replace(needs=tuple(need for need in step.needs if need in here)) for step in steps])
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+from innerloop.build.choosing import Found, find_builder
 from innerloop.build.destination import destination
+from innerloop.build.tags import is_dockerfile_build
 from innerloop.config.dependencies import Tree
 from innerloop.deploy.purging import purge as purge_inventory
 from innerloop.engine.connecting import connected
@@ -14,7 +17,7 @@ from innerloop.engine.graph import Graph
 from innerloop.engine.hooks import Hooks
 from innerloop.engine.scope import Scope
 from innerloop.engine.steps import Plan, inventory_name, plan_steps
-from innerloop.errors import single_failure
+from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit
 from innerloop.kube import objects
 from innerloop.kube.errors import Forbidden
@@ -27,7 +30,7 @@ async def deploy(load: Loader, emit: Emit, *, take_over: bool = False, force: bo
     """Bring a project and its dependencies up to date, until all is ready. Raises LoopError."""
     tree = await load(emit)
     async with connected(tree.project, emit) as scope:
-        plan = await make_plan(scope, take_over=take_over, force=force)
+        plan = await make_plan(tree, scope, take_over=take_over, force=force)
         await Graph().run(plan_steps(tree, plan))
 
 
@@ -49,12 +52,13 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
     await hooks.run("after-purge")
 
 
-async def make_plan(scope: Scope, *, take_over: bool = False, force: bool = False) -> Plan:
-    """How to deploy to the scope's cluster: where images go, and for which machines."""
+async def make_plan(tree: Tree, scope: Scope, *, take_over: bool = False, force: bool = False) -> Plan:
+    """How to deploy to the scope's cluster: where images go, for which machines, and what builds them."""
     try:
         async with asyncio.TaskGroup() as group:
             images = group.create_task(destination(scope.client, scope.context), name="image destination")
             architecture = group.create_task(_architecture(scope), name="architecture")
+            found = group.create_task(_builder(tree), name="builder")
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
     where = images.result()
@@ -65,7 +69,21 @@ async def make_plan(scope: Scope, *, take_over: bool = False, force: bool = Fals
         base_registry=where.mirror.host if where.mirror else "",
         take_over=take_over,
         force=force,
+        found=found.result(),
     )
+
+
+async def _builder(tree: Tree) -> Found | None:
+    """What builds, asked early since it takes longest; None where each build has to find out, or to tell what lacks."""
+    every = _dependants_first(tree)
+    # a hook may pull images, or start what builds
+    if any(one.project.hooks or one.plugins.hooks for one in every):
+        return None
+    if not any(is_dockerfile_build(image) for one in every for image in one.project.images.values()):
+        return None
+    with contextlib.suppress(LoopError):
+        return await find_builder(None)
+    return None
 
 
 async def _architecture(scope: Scope) -> str:

@@ -54,7 +54,7 @@ async def develop(
         snapshot.context = scope.context
         try:
             async with asyncio.TaskGroup() as group:
-                planning = group.create_task(make_plan(scope, take_over=take_over, force=force), name="plan")
+                planning = group.create_task(make_plan(tree, scope, take_over=take_over, force=force), name="plan")
                 async with _announced(tree, targets, scope, snapshot):
                     # while nothing is deployed yet; later it could only be told
                     check_free(port for target in targets for port in target.ports)

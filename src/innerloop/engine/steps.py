@@ -182,7 +182,7 @@ def _builds(tree: Tree, unit: _Unit, plan: Plan) -> list[Step]:
             step=step,
             project=project,
             plugins=tree.plugins,
-            found=None if gate_runs_hook else plan.found,
+            found=plan.found,
         )
         return Output(built, built.reference)
 
