@@ -15,7 +15,7 @@ from innerloop.manifest import Manifest
 async def dev_manifests(tree: Tree, emit: Emit) -> list[Manifest]:
     """The root project's stream with the built images and the dev overlay; images are built if need be."""
     async with connected(tree.project, emit) as scope:
-        plan = (await make_plan(scope))._replace(develop=choose(tree.project, ()))
+        plan = (await make_plan(tree, scope))._replace(develop=choose(tree.project, ()))
         graph = Graph()
         await graph.run(upto(plan_steps(tree, plan), {"compose"}))
         composed: Composed = graph.value("compose")
