@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 
-from innerloop.dev.watching import Watch
+from innerloop.dev.batches import Watch
 
 
 class WatchfilesWatch(Watch):

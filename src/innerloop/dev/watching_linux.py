@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from innerloop.dev import inotify
-from innerloop.dev.watching import Watch
+from innerloop.dev.batches import Watch
 from innerloop.errors import LoopError
 
 _CAME_OR_WENT = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
