@@ -7,6 +7,7 @@ Command modules are imported only when they are called, so help and completion s
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -78,7 +79,10 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # a last search for garbage would take longer than a short command: what is left goes with the process
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
