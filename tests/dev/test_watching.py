@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from innerloop.dev import inotify
-from innerloop.dev.watching import Watch, nothing, watch
+from innerloop.dev.batches import Watch
+from innerloop.dev.watching import nothing, watch
 from innerloop.errors import LoopError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify")
