@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -30,7 +31,7 @@ async def down(name: str, emit: Emit) -> None:
     except LoopError:
         record = None
     for file in record.merged if record else ():
-        await merging.withdraw(chosen.context, file)
+        await merging.withdraw(chosen.context, Path(file))
     await chosen.down(emit)
 
 
@@ -51,10 +52,11 @@ async def load(name: str, images: Sequence[str], emit: Emit) -> None:
 
 async def _merge(name: str, emit: Emit) -> None:
     target = merging.users_file()
-    record = records.read(name)
-    assert record is not None, "up wrote it"
-    # remembered first: 'down' takes it out again
-    if target not in record.merged:
-        records.write(msgspec.structs.replace(record, merged=(*record.merged, target)))
-    await merging.merge(records.kubeconfig_of(name), target)
+    async with records.locked(name):
+        record = records.read(name)
+        assert record is not None, "up wrote it"
+        # remembered first: 'down' takes it out again
+        if str(target) not in record.merged:
+            records.write(msgspec.structs.replace(record, merged=(*record.merged, str(target))))
+        await merging.merge(records.kubeconfig_of(name), target)
     emit(Notice(level="info", message=f"context {record.context} is in {target}"))

@@ -35,7 +35,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     provider: ProviderName
     name: str
     context: str
-    merged: tuple[Path, ...] = ()
+    merged: tuple[str, ...] = ()
     """The user's kubeconfig files into which the context was written."""
     block: str = ""
     """Built-in: the cluster's addresses, e.g. ``10.140.0.0/16``."""
