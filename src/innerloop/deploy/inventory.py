@@ -7,12 +7,13 @@ interruption nor a second session at the same time leaves an object that no inve
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from innerloop.deploy import records
-from innerloop.deploy.identity import Owner
+from innerloop.deploy.identity import Owner, identify
 from innerloop.deploy.records import Inventory
 from innerloop.errors import LoopError
 from innerloop.kube import objects
@@ -40,6 +41,19 @@ async def read(client: Client, project: str, namespace: str) -> Stored | None:
         return _stored(await objects.get(client, _key(project, namespace)))
     except NotFound:
         return None
+
+
+async def check(client: Client, project: str, namespace: str, folder: Path, *, take_over: bool = False) -> None:
+    """Tell before anything is built what an apply from ``folder`` would be refused for.
+
+    Raises LoopError without rights in the namespace, ForeignInventory.
+    """
+    try:
+        stored = await read(client, project, namespace)
+    except Forbidden as error:
+        raise _no_rights(error, namespace) from error
+    if stored and not take_over:
+        check_owner(stored.inventory, await identify(folder))
 
 
 async def read_all(client: Client, namespace: str) -> list[Stored]:
@@ -138,6 +152,8 @@ def _key(project: str, namespace: str) -> ObjectKey:
 
 
 def _no_rights(error: Forbidden, namespace: str) -> LoopError:
+    if error.anonymous:
+        return error
     return LoopError(
         f"no right to keep the inventory of what is deployed in namespace {namespace}, or it does not exist",
         detail=error.message,

@@ -11,6 +11,7 @@ from innerloop.build.choosing import Found, find_builder
 from innerloop.build.destination import destination
 from innerloop.build.tags import is_dockerfile_build
 from innerloop.config.dependencies import Tree
+from innerloop.deploy import inventory
 from innerloop.deploy.purging import purge as purge_inventory
 from innerloop.engine.connecting import connected
 from innerloop.engine.graph import Graph
@@ -53,12 +54,18 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
 
 
 async def make_plan(tree: Tree, scope: Scope, *, take_over: bool = False, force: bool = False) -> Plan:
-    """How to deploy to the scope's cluster: where images go, for which machines, and what builds them."""
+    """How to deploy to the scope's cluster: where images go, for which machines, and what builds them.
+
+    Raises LoopError where an apply would be refused: no rights, or another project of the same name is there.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             images = group.create_task(destination(scope.client, scope.context), name="image destination")
             architecture = group.create_task(_architecture(scope), name="architecture")
             found = group.create_task(_builder(tree), name="builder")
+            for name, namespace, folder in _inventories(tree):
+                check = inventory.check(scope.client, name, namespace, folder, take_over=take_over)
+                group.create_task(check, name=f"check {name}")
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
     where = images.result()

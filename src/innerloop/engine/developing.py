@@ -20,7 +20,7 @@ from innerloop.engine.session import Session
 from innerloop.engine.snapshot import Snapshot
 from innerloop.engine.targets import choose
 from innerloop.errors import single_failure
-from innerloop.events import Emit, Event, SessionEnded
+from innerloop.events import Emit, Event, SessionEnded, StepStarted
 from innerloop.project import DevTarget
 
 Request = Literal["rebuild", "quit"]
@@ -45,8 +45,11 @@ async def develop(
     tree = await load(emit)
     targets = choose(tree.project, services)
     snapshot = _snapshot(tree, targets)
+    applied = False
 
     def tell(event: Event) -> None:
+        nonlocal applied
+        applied = applied or (isinstance(event, StepStarted) and event.step == "apply")
         snapshot(event)
         emit(event)
 
@@ -65,8 +68,10 @@ async def develop(
         finally:
             if purge:
                 await purge_tree(tree, scope)
-            left = "all removed" if purge else "ended; what was deployed stays (loop purge removes it)"
-            tell(SessionEnded(project=tree.project.name, reason=left))
+            left = (
+                "ended; what was deployed stays (loop purge removes it)" if applied else "ended, nothing was deployed"
+            )
+            tell(SessionEnded(project=tree.project.name, reason="all removed" if purge else left))
 
 
 @contextlib.asynccontextmanager

@@ -76,7 +76,12 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    pass
+    def __init__(self, status: int, reason: str, body: Mapping[str, Any], *, retry_after: float | None = None) -> None:
+        super().__init__(status, reason, body, retry_after=retry_after)
+        self.anonymous = '"system:anonymous"' in self.message
+        """Whether the request came without credentials."""
+        if self.anonymous:
+            self.hint = "the kubeconfig has no credentials for this cluster: log in, or choose another context"
 
 
 class NotFound(ApiError):

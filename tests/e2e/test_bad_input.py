@@ -1,0 +1,112 @@
+"""What goes wrong at the command line: told in words, and nothing is lost or left behind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from innerloop.build.nodes import Nodes
+from innerloop.config.yaml import load_all
+from innerloop.kube import config, objects
+from innerloop.kube.client import Client, connect
+from innerloop.manifest import ObjectKey
+from tests.e2e.conftest import Sample
+from tests.e2e.loop_command import Ended, loop
+
+pytestmark = pytest.mark.cluster
+
+
+def kubeconfig_as(kubeconfig: Path, target: Path, user: dict[str, Any], **cluster: str) -> Path:
+    """A copy of the kubeconfig for another user, perhaps of another server."""
+    (content,) = load_all(kubeconfig.read_text(), str(kubeconfig))
+    content["users"][0]["user"] = user
+    content["clusters"][0]["cluster"] |= cluster
+    target.write_bytes(msgspec.json.encode(content))
+    return target
+
+
+@pytest.fixture
+async def restricted(kubeconfig: Path, client: Client, namespace: str, tmp_path: Path) -> AsyncIterator[Path]:
+    """The kubeconfig of a user with the role `edit` in `namespace`, and no other rights."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann", "namespace": namespace}}
+    await objects.create(client, account)
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "ann", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"kind": "ServiceAccount", "name": "ann", "namespace": namespace}],
+    }
+    await objects.create(client, binding)
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/ann/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
+    made = await client.request_json("POST", path, body=request)
+    yield kubeconfig_as(kubeconfig, tmp_path / "restricted", {"token": made["status"]["token"]})
+
+
+def only_settings(sample: Sample) -> None:
+    """A project that is deployed at once, without any image."""
+    sample.write("deploy/web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n")
+    sample.write("loop.yaml", "name: sample\nmanifests: [{files: deploy/*.yaml}]\n")
+
+
+def refused(ended: Ended, *words: str) -> None:
+    """A clear error that says all of ``words``: no crash, exit code 1."""
+    told = ended.stdout + ended.stderr
+    assert ended.code == 1, told
+    assert [word for word in words if word not in told] == [], told
+
+
+async def test_rights_in_one_namespace_suffice(
+    sample: Sample, restricted: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_settings(sample)
+    with monkeypatch.context() as context:
+        context.setenv("KUBECONFIG", str(restricted))
+        ended = await loop("deploy", "-n", namespace, cwd=sample.folder)
+        assert ended.code == 0, ended.stdout + ended.stderr
+        purged = await loop("purge", "-n", namespace, cwd=sample.folder)
+        assert purged.code == 0, purged.stdout + purged.stderr
+
+
+async def test_nodes_are_not_asked_without_the_right(restricted: Path) -> None:
+    async with connect(config.access(config.load([restricted]))) as client:
+        nodes = Nodes(client)
+        assert not await nodes.have("example.com/web:1")
+        await nodes.remember("example.com/web:1")
+
+
+async def test_lacking_rights_are_told_before_anything_is_built(
+    sample: Sample, restricted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as context:
+        context.setenv("KUBECONFIG", str(restricted))
+        ended = await loop("deploy", cwd=sample.folder)
+    refused(ended, "no right to keep the inventory", sample.namespace)
+    assert "build" not in ended.stdout
+
+
+async def test_missing_credentials_are_told(
+    sample: Sample, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as context:
+        context.setenv("KUBECONFIG", str(kubeconfig_as(kubeconfig, tmp_path / "nobody", {})))
+        refused(await loop("deploy", cwd=sample.folder), "has no credentials")
+
+
+async def test_another_project_of_the_same_name_is_told_before_anything_is_built(
+    sample: Sample, client: Client, tmp_path: Path
+) -> None:
+    only_settings(sample)
+    assert (await loop("deploy", cwd=sample.folder)).code == 0
+    other = Sample(tmp_path / "other", sample.namespace, sample.port)
+    other.write("loop.yaml", (sample.folder / "loop.yaml").read_text())
+    ended = await loop("deploy", "-n", sample.namespace, cwd=other.folder)
+    refused(ended, "another project that is called sample", str(sample.folder))
+    assert "build" not in ended.stdout
+    refused(await loop("purge", "-n", sample.namespace, cwd=other.folder), "another project that is called sample")
+    await objects.get(client, ObjectKey("v1", "ConfigMap", sample.namespace, "settings"))
