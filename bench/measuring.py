@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+
+Samples = tuple[float, ...]
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -16,7 +19,7 @@ class Figure(msgspec.Struct, frozen=True):
 
     name: str
     unit: str
-    samples: tuple[float, ...]
+    samples: Samples
     goal: str = ""
 
     @property
@@ -24,23 +27,29 @@ class Figure(msgspec.Struct, frozen=True):
         return statistics.median(self.samples)
 
 
-def timed(action: Callable[[], object], *, runs: int, warm_up: int = 1) -> tuple[float, ...]:
+def timed(action: Callable[[], object], *, runs: int, warm_up: int = 1) -> Samples:
     """Seconds that each of ``runs`` calls took, behind ``warm_up`` calls that do not count."""
     for _ in range(warm_up):
         action()
-    samples = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        action()
-        samples.append(time.perf_counter() - started)
-    return tuple(samples)
+    return tuple(_seconds(action) for _ in range(runs))
 
 
-def command(argv: Sequence[str | Path], *, cwd: Path | None = None, input: str | None = None) -> Callable[[], str]:
-    """An action that runs a program and returns its stdout; raises CalledProcessError with stderr shown."""
+def in_turn(ours: Callable[[], object], theirs: Callable[[], object], *, runs: int) -> tuple[Samples, Samples]:
+    """Seconds of two actions that are called by turns, so that both meet the same load."""
+    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(runs)]
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+
+
+def command(
+    argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Callable[[], str]:
+    """An action that runs a program and returns its stdout; raises CalledProcessError with stderr shown.
+
+    ``env`` adds to the process's own environment.
+    """
 
     def action() -> str:
-        completed = subprocess.run(argv, cwd=cwd, input=input, capture_output=True, text=True)
+        completed = subprocess.run(argv, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True)
         if completed.returncode:
             print(completed.stdout[-2000:], completed.stderr[-2000:])
             completed.check_returncode()
@@ -62,6 +71,12 @@ def shown(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
     return f"{value:.2f} {unit}".rstrip()
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
 
 
 def _extremes(figure: Figure) -> tuple[float, float]:
