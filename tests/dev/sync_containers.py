@@ -65,7 +65,7 @@ class Developed:
         """Take note of everything that is here."""
         found = look(self.tree, [Key(0, b"")], {0: lambda path, folder: path.endswith(".log")})
         changed = self.tree.take(found, lambda key, folder: key.path.endswith(b".log"))
-        self.sync.mark(changed, asyncio.get_running_loop().time())
+        self.sync.mark(changed | found.found.keys(), asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Connection]:
@@ -103,7 +103,7 @@ def listing(folder: Path) -> dict[str, tuple[object, ...]]:
     for base, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(base, name)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 found[str(path.relative_to(folder))] = _describe(path)
     return {path: value for path, value in found.items() if not path.endswith(".log")}
 

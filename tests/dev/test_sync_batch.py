@@ -120,6 +120,14 @@ def test_moved_file_is_a_rename() -> None:
     assert (batch.renames, batch.contents, batch.deletions) == ([], [keys[1]], [keys[0]])
 
 
+def test_file_moved_to_where_a_folder_was_finds_place() -> None:
+    folder, x, y = (Entry(FOLDER, 0o755, 0, b""), Entry(FILE, 0o644, 1, b"x"), Entry(FILE, 0o644, 1, b"y"))
+    before = {Key(0, b""): folder, Key(0, b"b"): folder, Key(0, b"b/c"): y, Key(0, b"x"): x}
+    after = {Key(0, b""): folder, Key(0, b"b"): x}
+    batch = make_batch({*before, *after}, local(after, before), before)
+    assert carry_out(batch, before, after) == after
+
+
 def test_file_whose_mode_alone_differs_is_not_sent() -> None:
     entry = Entry(FILE, 0o755, 1, b"digest")
     key = Key(0, b"run.sh")

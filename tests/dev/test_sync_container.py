@@ -185,6 +185,16 @@ async def test_change_during_the_comparison_is_not_lost(developed: Developed) ->
         following.cancel()
 
 
+async def test_content_that_was_caught_between_two_equal_ones_is_sent_again(developed: Developed) -> None:
+    write(developed.local, a="whole")
+    developed.look()
+    write(developed.local, a="")
+    async with developed.following():
+        assert (developed.remote / "a").read_text() == ""
+        write(developed.local, a="whole")
+        await developed.settle()
+
+
 async def test_cut_stream_is_an_error_and_the_next_one_converges(developed: Developed) -> None:
     write(developed.local, a="1")
     developed.look()

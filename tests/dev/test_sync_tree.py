@@ -75,6 +75,16 @@ def test_only_a_changed_mode_is_meant_exactly(tree: LocalTree, root: Path) -> No
     assert tree.exact == {Key(0, b"sub/b")}
 
 
+def test_mode_of_what_was_made_anew_is_meant_exactly(tree: LocalTree, root: Path) -> None:
+    (root / "a").unlink()
+    changes(tree, "a")
+    (root / "a").write_bytes(b"new")
+    (root / "sub/b").unlink()
+    (root / "sub/b").symlink_to("a")
+    changes(tree)
+    assert tree.exact == {Key(0, b"a"), Key(0, b"sub/b")}
+
+
 def test_deleted_file_and_folder_are_remembered(tree: LocalTree, root: Path) -> None:
     (root / "a").unlink()
     shutil.rmtree(root / "sub")
@@ -103,6 +113,20 @@ def test_folder_that_became_a_file_loses_what_was_in_it(tree: LocalTree, root: P
     (root / "sub").write_bytes(b"file")
     assert paths(changes(tree, "sub")) == {"sub", "sub/b", "sub/deep", "sub/deep/c"}
     assert tree.entries[Key(0, b"sub")].kind == FILE
+
+
+def test_path_that_leads_over_a_link_is_gone(tree: LocalTree, root: Path) -> None:
+    (root / "sub").rename(root / "moved")
+    (root / "sub").symlink_to("moved")
+    assert paths(changes(tree, "sub/b", "sub/deep")) == {"sub/b", "sub/deep", "sub/deep/c"}
+    assert paths(changes(tree, "sub", "moved")) == {"sub", "moved", "moved/b", "moved/deep", "moved/deep/c"}
+
+
+def test_path_in_what_was_a_file_brings_its_folder(tree: LocalTree, root: Path) -> None:
+    (root / "a").unlink()
+    (root / "a/b").mkdir(parents=True)
+    (root / "a/b/c").write_bytes(b"1")
+    assert paths(changes(tree, "a/b/c")) == {"a", "a/b", "a/b/c"}
 
 
 def test_ignored_files_are_not_there_and_becoming_ignored_is_no_deletion(tree: LocalTree, root: Path) -> None:

@@ -73,7 +73,7 @@ class LocalTree:
         self.deleted: set[Key] = set()
         """What was there earlier in the session: an image, or a container started from it, may still have it."""
         self.exact: set[Key] = set()
-        """What got another mode during the session: there, the mode here is meant as it is."""
+        """What got another mode or was made anew during the session: there, the mode here is meant as it is."""
 
     def place(self, key: Key) -> Path:
         root = self.roots[key.root]
@@ -98,7 +98,7 @@ class LocalTree:
             former = self.entries.get(key)
             if former == entry:
                 continue
-            if former and former.kind == entry.kind and former.mode != entry.mode:
+            if key in self.deleted or (former and former[:2] != entry[:2]):
                 self.exact.add(key)
             self.entries[key] = entry
             self.deleted.discard(key)
@@ -118,8 +118,8 @@ class LocalTree:
             return gone
         for key in self.entries:
             if key not in look.found and key not in folders:
-                above = list(_above(key))
-                if not folders.isdisjoint(above) and look.errors.keys().isdisjoint((key, *above)):
+                way = (key, *above(key))
+                if not folders.isdisjoint(way) and look.errors.keys().isdisjoint(way):
                     gone.append(key)
         return list(dict.fromkeys(gone))
 
@@ -130,12 +130,15 @@ def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str
     ``ignores`` tells of each root by number what does not count.
     """
     result = Look([], {}, {})
-    left = list(at)
-    wanted = set(left)
+    changed = {_highest_change(tree, key) for key in at}
+    wanted = {key for key in changed if changed.isdisjoint(above(key))}
+    left = list(wanted)
     while left:
         key = left.pop()
         place = tree.place(key)
         try:
+            if key in wanted:
+                _check_way(tree, key)
             # the root was named by the user, who may have named a link
             result.found[key] = read_entry(place, follow=place == tree.roots[key.root].local)
             if result.found[key].kind == FOLDER:
@@ -151,6 +154,23 @@ def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str
     return result
 
 
+def _highest_change(tree: LocalTree, key: Key) -> Key:
+    """The key, or what is above it and was no folder when last looked at: only together they make sense."""
+    highest = key
+    for folder in above(key):
+        if folder.path and (folder not in tree.entries or tree.entries[folder].kind != FOLDER):
+            highest = folder
+    return highest
+
+
+def _check_way(tree: LocalTree, key: Key) -> None:
+    """Raises NotADirectoryError when the way to a path leads over a link: what is found there belongs elsewhere."""
+    for folder in reversed(list(above(key))):
+        place = tree.place(folder)
+        if folder.path and not stat.S_ISDIR(os.lstat(place).st_mode):
+            raise NotADirectoryError(f"{place} is no folder")
+
+
 def read_entry(place: Path, *, follow: bool = False) -> Entry:
     """One path as it is. Raises OSError."""
     status = os.stat(place, follow_symlinks=follow)
@@ -162,13 +182,13 @@ def read_entry(place: Path, *, follow: bool = False) -> Entry:
         return Entry(LINK, 0, len(target), hashlib.sha256(target).digest())
     if not stat.S_ISREG(status.st_mode):
         raise _Special(f"{place} is neither file, folder nor link")
-    size, digest = _content(place)
+    size, digest = _content(place, follow)
     return Entry(FILE, mode, size, digest)
 
 
-def _content(place: Path) -> tuple[int, bytes]:
+def _content(place: Path, follow: bool) -> tuple[int, bytes]:
     """Size and digest. (Four times as fast for small files as ``hashlib.file_digest`` with its large buffer.)"""
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     try:
         size, digest = 0, hashlib.sha256()
         while data := os.read(descriptor, 128 * 1024):
@@ -191,7 +211,8 @@ def _inside(folder: Key, place: Path, ignores: Callable[[str, bool], bool]) -> I
                 yield Key(folder.root, path)
 
 
-def _above(key: Key) -> Iterator[Key]:
+def above(key: Key) -> Iterator[Key]:
+    """The folders above a path, nearest first, up to the root."""
     while key.path:
         key = key.folder
         yield key

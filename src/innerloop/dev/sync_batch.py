@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.local_tree import FILE, FOLDER, Entry, Key, LocalTree
+from innerloop.dev.local_tree import FILE, FOLDER, Entry, Key, LocalTree, above
 from innerloop.dev.sync_protocol import Difference, Expected, Head
 
 
@@ -22,6 +21,8 @@ class Batch(NamedTuple):
     """Files and links."""
     modes: list[Key]
     deletions: list[Key]
+    wanted: dict[Key, Entry]
+    """What the paths are to become, as of when the batch was made: the tree goes on changing while it is sent."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -32,10 +33,11 @@ def make_batch(
 ) -> Batch:
     """The operations for some keys; ``remote`` is what the container is known to have.
 
-    A file that vanished and another that appeared with the same content are a rename, unless ``not_renamed`` has it.
+    A file that vanished and another that appeared with the same content and mode are a rename, unless ``not_renamed``
+    has the new one.
     """
     gone: list[Key] = []
-    batch = Batch([], [], [], [], [], [])
+    batch = Batch([], [], [], [], [], [], {})
     for key in sorted(set(keys)):
         entry, known = tree.entries.get(key), remote.get(key)
         if entry is None:
@@ -43,21 +45,26 @@ def make_batch(
                 gone.append(key)
         elif known is None or known[2:] != entry[2:] or known.kind != entry.kind:
             (batch.folders if entry.kind == FOLDER else batch.contents).append(key)
+            batch.wanted[key] = entry
         elif known.mode != entry.mode:
             batch.modes.append(key)
-    _pair_renames(batch, gone, tree, remote, not_renamed)
+            batch.wanted[key] = entry
     filled = set(batch.contents)
+    _pair_renames(batch, gone, remote, not_renamed)
     renamed = {old for old, _ in batch.renames}
     for key in reversed(gone):
         if key not in renamed:
-            makes_place = not filled.isdisjoint(_above(key))
+            makes_place = not filled.isdisjoint(above(key))
             (batch.making_place if makes_place else batch.deletions).append(key)
     return batch
 
 
 def make_check(tree: LocalTree) -> list[Expected]:
     """Questions about everything there is, in the order of ``tree.entries``."""
-    return [Expected(make_head(key, tree), entry.kind, entry.size, entry.digest) for key, entry in tree.entries.items()]
+    return [
+        Expected(make_head(key, entry, tree), entry.kind, entry.size, entry.digest)
+        for key, entry in tree.entries.items()
+    ]
 
 
 def make_remote(entries: Iterable[tuple[Key, Entry]], results: bytes) -> dict[Key, Entry]:
@@ -71,33 +78,20 @@ def make_remote(entries: Iterable[tuple[Key, Entry]], results: bytes) -> dict[Ke
     return remote
 
 
-def make_head(key: Key, tree: LocalTree, mode: int | None = None) -> Head:
-    entry = tree.entries.get(key)
-    return Head(key.root, key.path, (entry.mode if entry else 0) if mode is None else mode, key in tree.exact)
+def make_head(key: Key, entry: Entry | None, tree: LocalTree) -> Head:
+    return Head(key.root, key.path, entry.mode if entry else 0, key in tree.exact)
 
 
-def rename_frame(old: Key, new: Key, tree: LocalTree, remote: Mapping[Key, Entry]) -> bytes:
-    return protocol.rename(make_head(new, tree), old.path, remote[old].digest)
-
-
-def _pair_renames(
-    batch: Batch, gone: list[Key], tree: LocalTree, remote: Mapping[Key, Entry], not_renamed: Collection[Key]
-) -> None:
-    sources: dict[tuple[int, int, bytes], list[Key]] = {}
+def _pair_renames(batch: Batch, gone: list[Key], remote: Mapping[Key, Entry], not_renamed: Collection[Key]) -> None:
+    sources: dict[tuple[int, Entry], list[Key]] = {}
     filled = set(batch.contents)
     for key in gone:
         known = remote.get(key)
-        if known and known.kind == FILE and known.size and filled.isdisjoint(_above(key)):
-            sources.setdefault((key.root, known.size, known.digest), []).append(key)
-    for key in list(batch.contents) if sources else ():
-        entry = tree.entries[key]
-        fitting = sources.get((key.root, entry.size, entry.digest))
-        if fitting and entry.kind == FILE and key not in remote and key not in not_renamed:
+        if known and known.kind == FILE and known.size and filled.isdisjoint(above(key)):
+            sources.setdefault((key.root, known), []).append(key)
+    for key in batch.contents:
+        fitting = sources.get((key.root, batch.wanted[key]))
+        if fitting and key not in remote and key not in not_renamed:
             batch.renames.append((fitting.pop(), key))
-            batch.contents.remove(key)
-
-
-def _above(key: Key) -> Iterator[Key]:
-    while key.path:
-        key = key.folder
-        yield key
+    renamed = {new for _, new in batch.renames}
+    batch.contents[:] = [key for key in batch.contents if key not in renamed]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from innerloop.dev.gitignore import Patterns
-from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree
+from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree, above
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_batch import Batch, make_batch, make_check, make_remote
 from innerloop.dev.sync_connection import Answer, Connection
@@ -21,6 +21,8 @@ from innerloop.project import DevTarget
 PING_SECONDS = 15.0
 """The helper gives up after 60 s of silence."""
 _SHOWN_PATHS = 5
+_LASTING = (Reason.PERMISSION, Reason.READ_ONLY, Reason.NO_SPACE)
+"""Failures that no other file's change mends."""
 
 
 class ContainerSync:
@@ -39,6 +41,8 @@ class ContainerSync:
         self._wake = asyncio.Event()
         self._welcome = Welcome(0, False, 0, 0)
         self._told_failures: dict[Key, Failed] = {}
+        self._obstructed: set[Key] = set()
+        """What failed for something that is in its way, and may go with the next change."""
         self._told_state = ProcessCode.RUNNING
 
     def mark(self, keys: Iterable[Key], since: float) -> None:
@@ -94,10 +98,10 @@ class ContainerSync:
         self, connection: Connection, keys: Collection[Key], since: float, *, initial: bool = False
     ) -> Answer | None:
         """Bring keys up to date; returns the answer to a request for a restart, where one was needed."""
-        batch = make_batch(keys, self._tree, self._remote, self._not_renamed)
+        batch = make_batch({*keys, *self._obstructed}, self._tree, self._remote, self._not_renamed)
         if not batch and not initial:
             return None
-        done = await send_batch(batch, self._tree, self._remote, connection.write)
+        done = await send_batch(batch, self._tree, connection.write)
         failed = await connection.commit() if batch else []
         self._settle(batch, done, failed, since)
         restart = any(self._needs_restart(key, entry) for key, entry in done.items())
@@ -118,7 +122,7 @@ class ContainerSync:
             if key in sources:
                 # the container's file is another one: send ours
                 self._not_renamed.add(key)
-                self.mark({key, sources[key]}, since)
+                self.mark({key, sources[key], *above(sources[key])}, since)
                 done.pop(sources[key], None)
             elif done.get(key, FOLDER) is None and failure.reason == Reason.NOT_EMPTY:
                 continue  # what is left in the folder is not ours to delete
@@ -127,8 +131,12 @@ class ContainerSync:
                 told.append(failure)
             done.pop(key, None)
             self._remote.pop(key, None)
+            if failure.reason not in _LASTING:
+                self._obstructed.add(key)
         for key, entry in done.items():
             self._told_failures.pop(key, None)
+            self._obstructed.discard(key)
+            self._not_renamed.discard(key)
             if entry:
                 self._remote[key] = entry
             else:

@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from innerloop.dev import sync_protocol as protocol
 from innerloop.dev.local_tree import FILE, LINK, Entry, Key, LocalTree
-from innerloop.dev.sync_batch import Batch, make_head, rename_frame
+from innerloop.dev.sync_batch import Batch, make_head
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -30,9 +30,7 @@ class _Content(NamedTuple):
     """False: too large to be read at once."""
 
 
-async def send_batch(
-    batch: Batch, tree: LocalTree, remote: Mapping[Key, Entry], write: Write
-) -> dict[Key, Entry | None]:
+async def send_batch(batch: Batch, tree: LocalTree, write: Write) -> dict[Key, Entry | None]:
     """Write a batch's operations; returns what the container has when all of them succeed, None for what is gone.
 
     A file that vanished or changes while it is read is left out: that is a change of its own.
@@ -40,25 +38,21 @@ async def send_batch(
     sent: dict[Key, Entry | None] = {}
     output = _Output(write)
     for key in batch.making_place:
-        await output.add(protocol.delete(make_head(key, tree)))
+        await output.add(protocol.delete(make_head(key, None, tree)))
         sent[key] = None
     for key in batch.folders:
-        await output.add(protocol.folder(make_head(key, tree)))
-        sent[key] = tree.entries[key]
+        await output.add(protocol.folder(make_head(key, batch.wanted[key], tree)))
+        sent[key] = batch.wanted[key]
     for old, new in batch.renames:
-        await output.add(rename_frame(old, new, tree, remote))
-        sent[old], sent[new] = None, tree.entries[new]
-    for start in range(0, len(batch.contents), _READ_TOGETHER):
-        keys = batch.contents[start : start + _READ_TOGETHER]
-        for content in _read(tree, keys) if len(keys) <= _FEW else await asyncio.to_thread(_read, tree, keys):
-            entry = await _send_content(content, tree, output)
-            if entry:
-                sent[content.key] = entry
+        entry = batch.wanted[new]
+        await output.add(protocol.rename(make_head(new, entry, tree), old.path, entry.digest))
+        sent[old], sent[new] = None, entry
+    await _send_contents(batch, tree, output, sent)
     for key in batch.modes:
-        await output.add(protocol.mode(make_head(key, tree)))
-        sent[key] = tree.entries[key]
+        await output.add(protocol.mode(make_head(key, batch.wanted[key], tree)))
+        sent[key] = batch.wanted[key]
     for key in batch.deletions:
-        await output.add(protocol.delete(make_head(key, tree)))
+        await output.add(protocol.delete(make_head(key, None, tree)))
         sent[key] = None
     await output.flush()
     return sent
@@ -83,33 +77,50 @@ class _Output:
             await self._write(data)
 
 
-def _read(tree: LocalTree, keys: Iterable[Key]) -> list[_Content]:
+async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: dict[Key, Entry | None]) -> None:
+    for start in range(0, len(batch.contents), _READ_TOGETHER):
+        keys = batch.contents[start : start + _READ_TOGETHER]
+        few = len(batch.contents) <= _FEW
+        contents = _read(batch, tree, keys) if few else await asyncio.to_thread(_read, batch, tree, keys)
+        for content in contents:
+            entry = await _send_content(content, tree, output)
+            if entry:
+                sent[content.key] = entry
+
+
+def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key]) -> list[_Content]:
     contents = []
     for key in keys:
         try:
-            contents.append(_read_one(tree, key))
+            is_link = batch.wanted[key].kind == LINK
+            contents.append(_read_link(tree, key) if is_link else _read_file(tree, key))
         except OSError:
             continue  # gone, or told as unreadable when the tree looked at it
     return contents
 
 
-def _read_one(tree: LocalTree, key: Key) -> _Content:
+def _read_link(tree: LocalTree, key: Key) -> _Content:
+    data = os.fsencode(os.readlink(tree.place(key)))
+    return _Content(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
+
+
+def _read_file(tree: LocalTree, key: Key) -> _Content:
+    """The beginning of a large file, all of a small one."""
     place = tree.place(key)
-    if tree.entries[key].kind == LINK:
-        data = os.fsencode(os.readlink(place))
-        return _Content(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
     descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o777
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(f"{place} is no file any more")
         data = os.read(descriptor, protocol.CHUNK + 1)
     finally:
         os.close(descriptor)
-    entry = Entry(FILE, mode, len(data), hashlib.sha256(data).digest())
+    entry = Entry(FILE, mode & 0o777, len(data), hashlib.sha256(data).digest())
     return _Content(key, entry, data, len(data) <= protocol.CHUNK)
 
 
 async def _send_content(content: _Content, tree: LocalTree, output: _Output) -> Entry | None:
-    head = make_head(content.key, tree, content.entry.mode)
+    head = make_head(content.key, content.entry, tree)
     if not content.complete:
         return await _send_large(content.key, head, tree, output)
     if content.entry.kind == LINK:

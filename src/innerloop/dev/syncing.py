@@ -200,9 +200,9 @@ class _Syncing:
             seen = await asyncio.to_thread(look, self._tree, keys, ignores)
         changed = self._tree.take(seen, lambda key, folder: ignores[key.root](os.fsdecode(key.path), folder))
         self._tell_unreadable(seen)
-        if changed:
-            for one, _ in self._containers.values():
-                one.mark(changed, since)
+        # also what is as before: it may have been sent while it was something else for a moment
+        for one, _ in self._containers.values():
+            one.mark(changed | seen.found.keys(), since)
 
     def _tell_unreadable(self, seen: Look) -> None:
         for key, error in seen.errors.items():
