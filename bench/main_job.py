@@ -132,7 +132,7 @@ def many_deployments(folder: Path) -> list[Figure]:
     try:
         kubectl("create", "namespace", theirs)()
         first = in_turn(by_us, by_kubectl, runs=1)
-        again = in_turn(by_us, by_kubectl, runs=7)
+        again = in_turn(by_us, by_kubectl, runs=5)
     finally:
         command([LOOP, "purge"], cwd=many)()
         kubectl("delete", "namespace", theirs, "--ignore-not-found")()
