@@ -147,20 +147,22 @@ async def test_answer_reaches_a_client_that_has_no_more_to_say(client: Client, b
 
 @pytest.mark.cluster
 async def test_pod_notices_a_client_that_left(client: Client, box: str) -> None:
-    async def connections() -> int:
+    async def count() -> int:
         counting = ["sh", "-c", f"grep -c ':{servers.NAME:04X} [0-9A-F]*:[0-9A-F]* 01' /proc/net/tcp"]
         return int((await run(client, box, "box", "app", counting)).stdout)
+
+    async def is_one() -> bool:
+        return await count() == 1
+
+    async def is_none() -> bool:
+        return await count() == 0
 
     async with forwarded(client, box, "app=box", servers.NAME) as running:
         reader, writer = await running.connect()
         await reader.readline()
-        assert await connections() == 1
+        await until(is_one)
         writer.close()
-
-        async def none() -> bool:
-            return await connections() == 0
-
-        await until(none, timeout=5)
+        await until(is_none, timeout=10)
 
 
 @pytest.mark.cluster

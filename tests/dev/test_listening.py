@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from innerloop.dev.listening import has_left, holder_of, listen
+from innerloop.dev.listening import holder_of, listen
 from innerloop.errors import LoopError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -78,15 +78,3 @@ def test_free_port_has_no_holder(taken: int) -> None:
 def test_address_of_another_machine() -> None:
     with pytest.raises(LoopError, match=r"cannot listen on 192.0.2.1: it is no address of this machine"):
         listen("192.0.2.1", 0)
-
-
-@linux
-def test_half_closed_client_has_not_left() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
-        accepted, _ = server.accept()
-        with accepted:
-            client.shutdown(socket.SHUT_WR)
-            assert accepted.recv(1) == b""
-            assert has_left(accepted) is False
-            client.close()
-            assert has_left(accepted) is True

@@ -22,13 +22,14 @@ from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Forwarding, Notice
 from innerloop.kube.client import Client
 from innerloop.kube.errors import ConnectionFailed, Forbidden, KubeError, Unauthorized
-from innerloop.kube.port_forward import PortForwardError, open_connection
+from innerloop.kube.failures import PortForwardError
+from innerloop.kube.tunnels import Tunnels
 from innerloop.project import PortForward
 
 PATIENCE_SECONDS = 15.0
 """How long a client waits for a pod that takes its connection."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
-"""Seconds between two attempts for the same client."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+"""Seconds between two attempts for the same client: a restarted process is found within a fifth of its start."""
 
 
 async def forward(
@@ -41,10 +42,10 @@ async def forward(
     """
     with contextlib.ExitStack() as bound:
         sockets = [bound.enter_context(listen(port.address, port.local)) for port in ports]
-        workload = Workload(client, namespace, selector)
-        forwards = [Forward(port, service, workload, emit) for port in ports]
         try:
             async with asyncio.TaskGroup() as tasks:
+                workload = Workload(client, namespace, selector, tasks)
+                forwards = [Forward(port, service, workload, emit) for port in ports]
                 for one, server in zip(forwards, sockets, strict=True):
                     tasks.create_task(one.accept(server, tasks), name=f"forward {service} {one.port.local}")
                 async with aclosing(workload.follow()) as changes:
@@ -66,25 +67,35 @@ class Target(NamedTuple):
 class Workload:
     """Where a service runs now."""
 
-    def __init__(self, client: Client, namespace: str, selector: str) -> None:
-        self.client = client
-        self.namespace = namespace
+    def __init__(self, client: Client, namespace: str, selector: str, tasks: asyncio.TaskGroup) -> None:
+        self._client = client
+        self._namespace = namespace
         self.target: Target | None = None
         """The pod that new connections go to."""
         self._selector = selector
         self._alive: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
+        self._tasks = tasks
+        self._tunnels: dict[str, Tunnels] = {}
 
     async def follow(self) -> AsyncGenerator[None, None]:
         """Keep up with the cluster; yields after each change."""
-        changes = pods_of(self.client, namespace=self.namespace, selector=self._selector)
+        changes = pods_of(self._client, namespace=self._namespace, selector=self._selector)
         async with aclosing(changes):
             async for pods in changes:
                 self.target = best_target(pods)
                 self._alive = frozenset(pod["metadata"]["uid"] for pod in pods if not _has_ended(pod))
                 self._changed.set()
                 self._changed = asyncio.Event()
+                for uid in [uid for uid in self._tunnels if uid not in self._alive]:
+                    self._tunnels.pop(uid).close()
                 yield
+
+    def tunnels(self, target: Target) -> Tunnels:
+        """The tunnels to a pod, kept as long as it lives."""
+        if target.uid not in self._tunnels:
+            self._tunnels[target.uid] = Tunnels(self._client, self._namespace, target.name, self._tasks)
+        return self._tunnels[target.uid]
 
     async def wait_changed(self, timeout: float) -> None:
         """Return at the next change, or after ``timeout`` seconds."""
@@ -186,11 +197,11 @@ class Forward:
             if loop.time() > deadline:
                 raise ConnectionFailed("no pod takes the connection")
             await self._workload.wait_changed(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 1.3, LONGEST_PAUSE)
 
     async def _carry(self, local: LocalConnection, target: Target) -> None:
         workload = self._workload
-        async with open_connection(workload.client, workload.namespace, target.name, self.port.remote) as remote:
+        async with workload.tunnels(target).open_connection(self.port.remote) as remote:
             await local.carry(remote, lambda: workload.wait_gone(target), lambda: self._take_success(target))
 
     def _take_note(self, target: Target, error: KubeError) -> None:

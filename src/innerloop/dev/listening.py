@@ -6,7 +6,6 @@ import errno
 import os
 import pwd
 import socket
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -47,11 +46,9 @@ class TcpSocket(NamedTuple):
 
     address: str
     port: int
-    peer_port: int
     state: str
     uid: int
     inode: int
-    """0 when no process has it open any more."""
 
 
 LISTENING = "0A"
@@ -68,22 +65,6 @@ def holder_of(address: str, port: int) -> str:
     return f"{_command(pid)} (process {pid})" if pid else f"a process of user {_user(row.uid)}"
 
 
-def has_left(connection: socket.socket) -> bool | None:
-    """Whether the program at the other end of a connection has closed its socket for good.
-
-    None when it cannot be told: a client on another machine, another system than Linux. After a client's end of
-    data this is the difference between "I have no more to say" and "I am gone".
-    """
-    try:
-        peer, own = connection.getpeername(), connection.getsockname()
-    except OSError:
-        return True
-    if sys.platform != "linux" or peer[0] != own[0]:
-        return None
-    ends = [row for row in tcp_sockets() if row.port == peer[1] and row.peer_port == own[1]]
-    return not any(row.inode for row in ends)
-
-
 def tcp_sockets() -> Iterator[TcpSocket]:
     """The TCP sockets of this network namespace (Linux; elsewhere none), see proc_pid_net(5)."""
     for name in ("tcp", "tcp6"):
@@ -94,8 +75,7 @@ def tcp_sockets() -> Iterator[TcpSocket]:
         for line in lines:
             fields = line.split()
             address, _, port = fields[1].partition(":")
-            peer_port = int(fields[2].partition(":")[2], 16)
-            yield TcpSocket(_address(address), int(port, 16), peer_port, fields[3], int(fields[7]), int(fields[9]))
+            yield TcpSocket(_address(address), int(port, 16), fields[3], int(fields[7]), int(fields[9]))
 
 
 def _address(text: str) -> str:

@@ -9,10 +9,10 @@ import struct
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from innerloop.dev.listening import has_left
+from innerloop.dev.peers import has_left
 from innerloop.errors import single_failure
 from innerloop.kube.errors import ConnectionFailed
-from innerloop.kube.port_forward import PortStream
+from innerloop.kube.tunnels import Connection
 
 CHUNK = 256 * 1024
 """Bytes of a connection on their way at a time; also the reader's limit, so that big uploads need few wake-ups."""
@@ -20,6 +20,8 @@ KEPT = 1 << 20
 """Bytes that can be sent again, to another pod, while it is not known whether the first one took the connection."""
 CONFIRMED_SECONDS = 1.0
 """A container that refuses does so within this time; with Kubernetes there is no word for "connected"."""
+SETTLE_SECONDS = 0.01
+"""After a refusal nothing is sent for this long, so that the next one leaves the tunnel usable."""
 SILENCE_SECONDS = 10.0
 """How long to wait for answers to a client of which we know only that it has no more to say."""
 LINGER_SECONDS = 10.0
@@ -37,6 +39,7 @@ class LocalConnection:
         self._kept = bytearray()
         self._confirmed = asyncio.Event()
         self._heard = 0.0
+        self._tried = False
         self._on_taken: Callable[[], None] = lambda: None
 
     @property
@@ -48,12 +51,15 @@ class LocalConnection:
         """Whether the client is known to be gone."""
         return self._writer.transport.is_closing() or has_left(self._writer.get_extra_info("socket")) is True
 
-    async def carry(self, remote: PortStream, until: Until, on_taken: Callable[[], None]) -> None:
+    async def carry(self, remote: Connection, until: Until, on_taken: Callable[[], None]) -> None:
         """Carry bytes both ways until the pod has no more, or the client has left, or ``until`` raises.
 
         ``on_taken`` is told that the pod took the connection. Raises PortForwardError and ConnectionFailed.
         """
         self._on_taken = on_taken
+        if self._tried:
+            await remote.settle(SETTLE_SECONDS)
+        self._tried = True
         timer = asyncio.get_running_loop().call_later(CONFIRMED_SECONDS, self._confirm)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -82,7 +88,7 @@ class LocalConnection:
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
-    async def _carry_down(self, remote: PortStream) -> None:
+    async def _carry_down(self, remote: Connection) -> None:
         """Returns when the pod has no more. A client that does not want it is noticed by ``_carry_up``."""
         while data := await remote.read():
             self._confirm()
@@ -100,7 +106,7 @@ class LocalConnection:
                 while await self._reader.read(CHUNK):
                     pass
 
-    async def _carry_up(self, remote: PortStream) -> None:
+    async def _carry_up(self, remote: Connection) -> None:
         """Returns when the client has left."""
         try:
             if self._kept:
@@ -123,7 +129,7 @@ class LocalConnection:
             return b""
 
     async def _until_left(self) -> None:
-        ended, pause = _now(), 0.05
+        ended, pause = _now(), 0.01
         tcp = self._writer.get_extra_info("socket")
         while not self._writer.transport.is_closing():
             left = has_left(tcp)

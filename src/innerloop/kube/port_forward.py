@@ -31,6 +31,9 @@ class PortStream:
         self._channels = channels.PortChannels()
         self._error = b""
 
+    async def settle(self, seconds: float) -> None:
+        """Without effect: a refusal costs the whole connection anyway."""
+
     async def read(self) -> bytes:
         """The next bytes, none at the end.
 

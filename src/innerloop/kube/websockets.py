@@ -87,7 +87,11 @@ class Socket:
             pass
         finally:
             # TLS would say goodbye in the background, for longer than the event loop may live
-            self._transport.abort()
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection without a goodbye."""
+        self._transport.abort()
 
     async def _probe(self) -> None:
         if self._is_dead():
