@@ -1,7 +1,7 @@
 """TCP connections to ports of pods, each over a WebSocket of its own.
 
-A connection of its own costs a handshake, and buys what multiplexing (SPDY tunnelled in one WebSocket) cannot give
-without flow control per stream: one stalled connection does not stop the others, and memory stays bounded.
+One of these costs handshakes with the API server and the node (15 ms and more); ``kube.tunnels`` shares them. It is
+what every server knows, and what one connection needs that is not to be disturbed by any other.
 
 The protocol has no end of one direction: the pod sees our end only when everything closes. Runtimes do not carry it
 either: containerd (1.6–2.x) closes both directions one second after either ended.

@@ -40,6 +40,7 @@ class Tunnel:
         """By stream number: each connection is there twice."""
         self._socket: Socket | None = None
         self._settled = asyncio.Event()
+        self._unknown = False
         self._failure: KubeError | None = None
         self._opener = spdy.Opener()
         self._next = 1
@@ -61,10 +62,12 @@ class Tunnel:
         query, protocols = [("ports", str(port))], (PROTOCOL, channels.PORT_FORWARD_V4)
         try:
             async with open_socket(client, path, query, protocols) as socket:
-                if socket.protocol == PROTOCOL:
-                    self._socket = socket
-                    self._settled.set()
-                    await self._receive(socket, parser)
+                if socket.protocol != PROTOCOL:
+                    self._unknown = True
+                    return
+                self._socket = socket
+                self._settled.set()
+                await self._receive(socket, parser)
         except KubeError as error:
             self._failure = error
         except spdy.ProtocolError as error:
@@ -73,14 +76,16 @@ class Tunnel:
             self._socket = None
             self._settled.set()
             for stream in self.streams.values():
-                stream.fail(self._failure or ConnectionFailed("the connection to the node was closed"))
+                stream.fail(self._failure or _closed())
 
     async def wait_opened(self) -> bool:
         """Whether the server knows tunnels. Raises why there is none otherwise."""
         await self._settled.wait()
-        if self._socket is None and self._failure is not None:
-            raise self._failure
-        return self._socket is not None
+        if self._unknown:
+            return False
+        if self._socket is None:
+            raise self._failure or _closed()
+        return True
 
     async def open_stream(self, port: int) -> TunnelStream | None:
         """A connection, once the node has taken note of it; None when the tunnel turns out to be clogged.
@@ -112,7 +117,7 @@ class Tunnel:
     async def send(self, frames: bytes) -> None:
         """Raises ConnectionFailed."""
         if self._socket is None:
-            raise ConnectionFailed("the connection to the node was closed")
+            raise self._failure or _closed()
         await self._socket.send(frames)
 
     async def probe(self) -> None:
@@ -278,3 +283,7 @@ class TunnelStream:
         self._pending.clear()
         self._waiting = 0
         self._tunnel.make_room()
+
+
+def _closed() -> ConnectionFailed:
+    return ConnectionFailed("the connection to the node was closed")
