@@ -221,7 +221,7 @@ def test_names_are_text_as_written(read: Read) -> None:
          "quote it as for a shell"),
         ("dependencies: {a: {path: x, ref: main}}\n", "2:29: 'ref' means nothing beside 'path'", None),
         ("commands: {'a b': x}\n", "2:12: 'a b' is no valid name in commands",
-         "names must match ^[A-Za-z0-9][-A-Za-z0-9_.]*$"),
+         "allowed: Letters, digits, '-', '_' and '.', a letter or digit first."),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(failure: Failure, text: str, told: str, hint: str | None) -> None:

@@ -89,9 +89,9 @@ def _check_key(key: str, entry: nodes.Entry, kind: Any, problems: Problems, path
         if key not in known:
             problems.add(f"unknown key '{key}' in {path}", entry.where, hint=suggestion(key, known))
         return
-    pattern = _limits(kind).pattern
-    if pattern and not re.search(pattern, key):
-        problems.add(f"'{key}' is no valid name in {path}", entry.where, hint=f"names must match {pattern}")
+    limits = _limits(kind)
+    if limits.pattern and not re.search(limits.pattern, key):
+        problems.add(f"'{key}' is no valid name in {path}", entry.where, hint=_allowed(limits))
 
 
 def _sequence(node: Sequence, options: dict[Any, Any], problems: Problems, path: str) -> Any:
@@ -111,9 +111,9 @@ def _scalar(node: Scalar, options: dict[Any, Any], problems: Problems, path: str
             problems.add(f"{path} must be from {limits.ge} to {limits.le}, not {number}", node.where)
         return number
     if str in options and value is not None:
-        pattern = _limits(options[str]).pattern
-        if pattern and not re.search(pattern, node.text):
-            problems.add(f"'{node.text}' is no valid {path}", node.where, hint=f"it must match {pattern}")
+        limits = _limits(options[str])
+        if limits.pattern and not re.search(limits.pattern, node.text):
+            problems.add(f"'{node.text}' is no valid {path}", node.where, hint=_allowed(limits))
         return node.text
     return _unfit(node, _name(value), options, problems, path)
 
@@ -155,6 +155,10 @@ def _limits(kind: Any) -> msgspec.Meta:
             if isinstance(extra, msgspec.Meta):
                 return extra
     return msgspec.Meta()
+
+
+def _allowed(limits: msgspec.Meta) -> str:
+    return f"allowed: {limits.description}" if limits.description else f"it must match {limits.pattern}"
 
 
 def _join(path: str, key: str) -> str:

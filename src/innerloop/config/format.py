@@ -11,9 +11,23 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*$")]
-VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        description="Lower-case letters, digits and '-' between them, at most 63.",
+    ),
+]
+Key = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*$",
+        description="Letters, digits, '-', '_' and '.', a letter or digit first.",
+    ),
+]
+VariableName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Letters, digits and '_', no digit first.")
+]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 HookPoint = Literal[

@@ -20,7 +20,7 @@ from innerloop.engine.session import Session
 from innerloop.engine.snapshot import Snapshot
 from innerloop.engine.targets import choose
 from innerloop.errors import single_failure
-from innerloop.events import Emit, Event, SessionEnded, StepStarted
+from innerloop.events import Emit, Event, Notice, SessionEnded, StepStarted
 from innerloop.project import DevTarget
 
 Request = Literal["rebuild", "quit"]
@@ -53,6 +53,9 @@ async def develop(
         snapshot(event)
         emit(event)
 
+    if not targets:
+        message = f"{tree.project.name} has no dev targets: nothing is synced or forwarded"
+        tell(Notice(level="info", message=message, hint="name what to develop in loop.yaml, under dev:"))
     async with connected(tree.project, tell) as scope:
         snapshot.context = scope.context
         try:

@@ -198,7 +198,7 @@ async def _render(unit: _Unit, plan: Plan, values: Values) -> Output:
     await unit.hooks.run("before-render")
     with reported(plan.scope.emit, unit.step("render"), f"render {unit.title}") as outcome:
         manifests = await unit.hooks.after_render(await unit.render())
-        outcome.summary = f"{len(manifests)} objects"
+        outcome.summary = f"{len(manifests)} object{'s' * (len(manifests) != 1)}"
     return Output(manifests, digest_of(manifests))
 
 
