@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerloop.dev.log_lines import Position, StampedLine, nanoseconds, split_line
@@ -27,6 +27,7 @@ def test_time_is_split_off(line: bytes, time: str, text: str) -> None:
     assert split_line(line) == (time, text)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_line_can_be_read(line: bytes) -> None:
     assert isinstance(split_line(line), StampedLine)
@@ -51,6 +52,7 @@ def test_same_moment_in_two_zones() -> None:
 GAPS = st.lists(st.just(0) | st.integers(0, 4_000_000_000), max_size=40)
 
 
+@settings(deadline=None)
 @given(GAPS, st.lists(st.integers(0, 60), max_size=8))
 def test_resuming_loses_and_doubles_nothing(gaps: list[int], breaks: list[int]) -> None:
     """Wherever the connection breaks, each line comes once; gaps of 0 ns make lines of the same time."""

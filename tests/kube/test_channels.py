@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerloop.kube.channels import (
@@ -27,6 +27,7 @@ from innerloop.kube.channels import (
 BIG = st.integers(0, 3 * MAX_DATA + 7).map(lambda size: bytes(i % 251 for i in range(size)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 254), st.binary() | BIG)
 def test_data_survives_being_split(channel: int, data: bytes) -> None:
     parts = [split_message(message) for message in messages(channel, data)]
@@ -34,6 +35,7 @@ def test_data_survives_being_split(channel: int, data: bytes) -> None:
     assert {number for number, _ in parts} <= {channel}
 
 
+@settings(deadline=None)
 @given(BIG)
 def test_no_message_is_longer_than_allowed(data: bytes) -> None:
     assert all(2 <= len(message) <= MAX_DATA + 1 for message in messages(STDIN, data))
@@ -51,6 +53,7 @@ def test_close_names_the_channel() -> None:
     assert close_message(STDIN) == b"\xff\x00"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_resize_stays_within_sixteen_bits(columns: int, rows: int) -> None:
     channel, payload = split_message(resize_message(columns, rows))
@@ -63,6 +66,7 @@ def test_success_is_exit_code_zero() -> None:
     assert parse_status(b'{"metadata":{},"status":"Success"}') == Status(0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 255))
 def test_exit_code_comes_from_the_causes(code: int) -> None:
     payload = {
@@ -91,11 +95,13 @@ def test_broken_causes_are_no_exit_code(causes: object) -> None:
     assert parse_status(json.dumps(payload).encode()).exit_code is None
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_error_payload_is_understood_somehow(payload: bytes) -> None:
     assert isinstance(parse_status(payload), Status)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 65535), st.lists(st.binary()), st.lists(st.integers(0, 40)))
 def test_port_bytes_are_removed_wherever_messages_are_cut(port: int, chunks: list[bytes], cuts: list[int]) -> None:
     stream = port.to_bytes(2, "little") + b"".join(chunks)
@@ -115,6 +121,7 @@ def test_port_channels_are_opened_one_by_one() -> None:
     assert channels.feed(b"\x01refused") == ("error", b"refused")
 
 
+@settings(deadline=None)
 @given(st.integers(2, 255), st.binary())
 def test_unknown_port_channel_brings_nothing(channel: int, data: bytes) -> None:
     assert PortChannels().feed(bytes((channel,)) + data) == ("data", b"")

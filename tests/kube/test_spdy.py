@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerloop.kube.spdy import (
@@ -32,6 +32,7 @@ def test_dictionary_is_that_of_the_specification() -> None:
     assert (len(DICTIONARY), zlib.adler32(DICTIONARY)) == (1423, 0xE3C6A7C2)
 
 
+@settings(deadline=None)
 @given(st.lists(FRAMES), st.lists(st.integers(0, 2000)))
 def test_frames_survive_being_cut(frames: list[Event], cuts: list[int]) -> None:
     stream = b"".join(map(_encoded, frames))
@@ -69,6 +70,7 @@ def test_other_version_is_an_error() -> None:
         Parser().feed(struct.pack(">HHI", 0x8002, 1, 0))
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_frames_or_an_error(data: bytes) -> None:
     try:
