@@ -7,6 +7,7 @@ files are the same wherever the folder is, and no path is too long for a Unix so
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,17 @@ def _kubelet(addresses: Addresses) -> dict[str, Any]:
 
 
 def _scheduler() -> dict[str, Any]:
+    """Its rate is the only brake on starting pods: hundreds at once would starve one another, and the node."""
+    processors = os.cpu_count() or 1
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
         "leaderElection": {"leaderElect": False},
-        "clientConnection": {"kubeconfig": f"{PKI}/scheduler.kubeconfig", "qps": 300, "burst": 600},
+        "clientConnection": {
+            "kubeconfig": f"{PKI}/scheduler.kubeconfig",
+            "qps": 10 * processors,
+            "burst": 20 * processors,
+        },
     }
 
 

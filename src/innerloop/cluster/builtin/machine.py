@@ -26,6 +26,7 @@ _PROGRAMS = {
     "nft": "nftables",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "nice": "coreutils",
 }
 _CNI_PLUGINS = ("ptp", "host-local", "loopback", "portmap")
 _CNI_PACKAGE = "containernetworking-plugins"
