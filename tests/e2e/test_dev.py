@@ -105,6 +105,7 @@ async def what_other_commands_see(sample: Sample) -> None:
     answered = await loop("exec", "web", "cat", "page.txt", cwd=sample.folder)
     assert (answered.code, answered.stdout) == (0, "second page")
     assert (await loop("exec", "web", "sh", "-c", "exit 7", cwd=sample.folder)).code == 7
+    assert (await loop("exec", "web", "no-such-program", cwd=sample.folder)).code == 127
     assert (await loop("exec", "web", "--", "sh", "-c", "exit 8", cwd=sample.folder)).code == 8
     logs = await loop("logs", "--no-follow", "web", cwd=sample.folder)
     assert "GET /" in logs.stdout
