@@ -79,8 +79,10 @@ async def stream(
 ) -> int:
     """Run a program, hand each line of its merged stdout and stderr to ``on_line``; returns its exit status.
 
-    A carriage return ends a line too (progress bars). Cancelling ends the program and its children.
+    A carriage return ends a line too (progress bars). Cancelling ends the program and its children; on Linux the
+    program also ends when we are killed, since builds may take minutes.
     """
+    argv = [*_bound_to_us(argv), *argv]
     async with _spawned(argv, cwd=cwd, env=env, stdin=False, merge=True) as process:
         assert process.stdout is not None
         pending = b""
@@ -118,6 +120,16 @@ async def _spawned(
     finally:
         if process.returncode is None:
             await _end_group(process)
+
+
+def _bound_to_us(argv: Sequence[str]) -> list[str]:
+    """A program to go before ``argv`` that has the kernel end it with us; nothing where there is none.
+
+    PR_SET_PDEATHSIG would have to be set between fork and exec, where Python code is neither safe nor fast.
+    """
+    setpriv = shutil.which("setpriv")
+    # a program that is not there is to be told as such, not by setpriv
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv and shutil.which(argv[0]) else []
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:

@@ -166,9 +166,9 @@ async def test_what_a_killed_build_left_is_removed_by_the_next(shop: Shop, regis
     gone = await asyncio.create_subprocess_exec("true")
     await gone.wait()
     marks = state_dir() / "builds/.running"
-    marks.mkdir(parents=True)
-    (marks / f"{gone.pid}-0").touch()
-    await processes.run(["buildah", "from", "--cni-config-dir", f"/run/innerloop-build/{gone.pid}-0", "scratch"])
+    mark = marks / f"{gone.pid}-0"
+    mark.mkdir(parents=True)
+    await processes.run(["buildah", "from", "--cni-config-dir", str(mark), "scratch"])
     await processes.run(["buildah", "from", "--name", "of-someone-else", "scratch"])
     await shop.build(local(registry))
     assert len(await containers()) == 1
