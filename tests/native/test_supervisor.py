@@ -215,9 +215,11 @@ async def test_restart_mends_a_command_that_ended(run: Run, tmp_path: Path) -> N
 
 
 async def test_exit_is_told_to_receivers(run: Run, tmp_path: Path) -> None:
-    container = await run("sh", "-c", "sleep 0.3; exit 4")
+    signal_file = tmp_path / "go"
+    container = await run("sh", "-c", f"until [ -e {signal_file} ]; do sleep 0.01; done; exit 4")
     receiver = await container.receiver(tmp_path)
     await receiver.greet()
+    signal_file.touch()
     while (state := await receiver.reply()) and isinstance(state, protocol.State):
         if state.process == ProcessCode.EXITED:
             break
