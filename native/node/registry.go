@@ -7,14 +7,24 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	"github.com/sirupsen/logrus"
 )
 
 // inheritedFD is the listening socket that the keeper made in the machine's network.
 const inheritedFD = 3
+
+const registrySettings = `
+version: 0.1
+storage:
+  filesystem: {rootdirectory: %q}
+  delete: {enabled: true}
+http: {secret: innerloop}
+`
 
 // serveRegistry serves the images below a folder, by plain HTTP, in the cluster's network and at the machine's
 // loopback address: docker takes a registry without TLS only there.
@@ -27,16 +37,12 @@ func serveRegistry() error {
 		return err
 	}
 
-	settings := &configuration.Configuration{
-		Version: configuration.CurrentVersion,
-		Storage: configuration.Storage{
-			"filesystem": {"rootdirectory": *root},
-			"delete":     {"enabled": true},
-		},
+	// one process only, so the secret that signs uploads under way need not be shared
+	settings, err := configuration.Parse(strings.NewReader(fmt.Sprintf(registrySettings, *root)))
+	if err != nil {
+		return err
 	}
-	settings.Log.Level = "warning"
-	settings.Log.AccessLog.Disabled = true
-	settings.HTTP.Secret = "one process only: uploads need not survive it"
+	logrus.SetLevel(logrus.WarnLevel)
 	app := handlers.NewApp(context.Background(), settings)
 
 	inside, err := net.Listen("tcp", *address)

@@ -40,7 +40,7 @@ _STORES = (
     # one storage for both, whichever is there
     (
         "buildah",
-        ["inspect", "--type", "image", "--format", "{{{{.FromImageID}}}}"],
+        ["inspect", "--type", "image", "--format", "{{.FromImageID}}"],
         ["push", "{image}", "docker-archive:{target}:{image}"],
     ),
     ("podman", ["image", "inspect", "--format", "{{.Id}}"], ["save", "-o", "{target}", "{image}"]),
