@@ -11,15 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-Samples = tuple[float, ...]
-
 
 class Figure(msgspec.Struct, frozen=True):
     """Samples of one measurement."""
 
     name: str
     unit: str
-    samples: Samples
+    samples: tuple[float, ...]
     goal: str = ""
 
     @property
@@ -27,17 +25,18 @@ class Figure(msgspec.Struct, frozen=True):
         return statistics.median(self.samples)
 
 
-def timed(action: Callable[[], object], *, runs: int, warm_up: int = 1) -> Samples:
+def timed(action: Callable[[], object], *, runs: int, warm_up: int = 1) -> tuple[float, ...]:
     """Seconds that each of ``runs`` calls took, behind ``warm_up`` calls that do not count."""
     for _ in range(warm_up):
         action()
-    return tuple(_seconds(action) for _ in range(runs))
+    return tuple(seconds(action) for _ in range(runs))
 
 
-def in_turn(ours: Callable[[], object], theirs: Callable[[], object], *, runs: int) -> tuple[Samples, Samples]:
-    """Seconds of two actions that are called by turns, so that both meet the same load."""
-    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(runs)]
-    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+def seconds(action: Callable[[], object]) -> float:
+    """Seconds that one call took."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
 
 
 def command(
@@ -71,12 +70,6 @@ def shown(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
     return f"{value:.2f} {unit}".rstrip()
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def _extremes(figure: Figure) -> tuple[float, float]:
