@@ -58,7 +58,14 @@ class Container:
     async def supervisor(self) -> int:
         """Process id of the supervisor, as this namespace sees it."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        found = await until(lambda: children.read_text().split())
+        # unshare mounts /proc between its fork and the start of the helper, which is looked for there
+        helper = str(self.helper).encode()
+
+        def started() -> list[str]:
+            found = children.read_text().split()
+            return [pid for pid in found if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(helper)]
+
+        found = await until(started)
         return int(found[0])
 
     def within(self, *command: str | Path) -> list[str | Path]:
