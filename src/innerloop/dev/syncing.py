@@ -237,7 +237,8 @@ class _Syncing:
             failures += 1
 
     async def _connect(self, one: ContainerSync, container: PodContainer) -> None:
-        command = [helper.PROGRAM, "sync", *(root.remote for root in self._tree.roots)]
+        # without folders the stream still tells of the process; the helper wants to be named one
+        command = [helper.PROGRAM, "sync", *([root.remote for root in self._tree.roots] or ["/"])]
         place = (self._namespace, container.pod, container.container)
         async with (
             execution.open_exec(self._client, *place, command, stdin=True) as stream,
