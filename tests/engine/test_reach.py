@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.engine.reach import NOTHING, Reach, reach
+from innerloop.engine.reach import NOTHING, Reach, is_bookkeeping, reach
 from innerloop.project import DevTarget, Image, Project, SyncPath
 
 ROOT = Path("/src/vote")
@@ -39,6 +39,11 @@ PROJECT = Project(
 )
 def test_what_a_file_reaches(path: str, expected: Reach) -> None:
     assert reach(PROJECT, [ROOT / "deploy"], [ROOT / path]) == expected
+
+
+@pytest.mark.parametrize("name", [".git", ".loop"])
+def test_what_git_and_we_write_is_not_watched(name: str) -> None:
+    assert is_bookkeeping(ROOT / name, True)
 
 
 def test_reaching_nothing_is_false() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from innerloop.paths import PROJECT_STATE
 from innerloop.project import Image, Project, SyncPath
 
 
@@ -27,6 +28,11 @@ class Reach(NamedTuple):
 
 
 NOTHING = Reach(configuration=False, templates=False, images=frozenset())
+
+
+def is_bookkeeping(path: Path, is_folder: bool) -> bool:
+    """Whether a path is git's or our own: written at every commit and by every hook, it reaches nothing."""
+    return path.name in (".git", PROJECT_STATE)
 
 
 def reach(project: Project, templates: Iterable[Path], changed: Iterable[Path]) -> Reach:

@@ -18,7 +18,7 @@ from innerloop.dev.watching import watch
 from innerloop.engine.deploying import Loader
 from innerloop.engine.graph import Graph
 from innerloop.engine.hooks import Hooks
-from innerloop.engine.reach import NOTHING, Reach, reach
+from innerloop.engine.reach import NOTHING, Reach, is_bookkeeping, reach
 from innerloop.engine.services import Service, Services
 from innerloop.engine.steps import Deployed, Plan, plan_steps
 from innerloop.engine.targets import choose, target_services
@@ -143,7 +143,7 @@ class Session:
         paths = tuple(dict.fromkeys((*project.files, *project.plugins, project.folder / ".env", *templates, *contexts)))
 
         async def follow() -> None:
-            async for batch in watch(paths):
+            async for batch in watch(paths, is_bookkeeping):
                 self.take(reach(self._tree.project, templates, batch))
 
         self._watcher.reconcile([Service("watch", paths, follow)])

@@ -101,6 +101,10 @@ def _left_out_of_image(project: Project, target: DevTarget) -> Callable[[Path, b
     context, rules = image.context, read_ignore(file)
 
     def leaves_out(path: Path, is_folder: bool) -> bool:
-        return path.is_relative_to(context) and rules.excludes(path.relative_to(context).as_posix())
+        if not path.is_relative_to(context):
+            return False
+        name = path.relative_to(context).as_posix()
+        # below a folder that is left out, an exception (`!name`) may count again
+        return rules.excludes(name) and not (is_folder and rules.may_count_below(name))
 
     return leaves_out
