@@ -268,16 +268,16 @@ def test_what_a_killed_up_left_is_removed_by_down(machine: Machine) -> None:
 
 def test_down_recognises_what_a_killed_up_left_without_a_record(machine: Machine) -> None:
     with machine.started(*UP) as process:
-        _read_until(process, "ServiceAccount|not ready|not registered")
+        _read_until(process, "ServiceAccount|not ready|not registered|not reported")
         process.kill()
     (machine.folder / "record.json").unlink()
     machine.loop("cluster", "down", NAME)
     assert machine.traces() == []
 
 
-def test_an_interrupted_up_leaves_nothing(machine: Machine) -> None:
+async def test_an_interrupted_up_leaves_nothing(machine: Machine) -> None:
     with machine.started(*UP) as process:
-        _read_until(process, "does not answer yet")
+        await until(lambda: keeper.components(machine.folder), timeout=20)
         process.send_signal(signal.SIGINT)
         process.communicate()
     assert process.returncode == 130

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -79,7 +80,9 @@ func (k *keeper) reconcile(plan *Plan) {
 		}
 		k.set(component.Name, "waiting", 0, "")
 		go func() {
-			awaitAddress(component.After)
+			for _, address := range component.After {
+				awaitAddress(address)
+			}
 			k.due <- component.Name
 		}()
 	}
@@ -87,8 +90,12 @@ func (k *keeper) reconcile(plan *Plan) {
 }
 
 func awaitAddress(address string) {
-	for address != "" {
-		connection, err := net.DialTimeout("tcp", address, time.Second)
+	network := "tcp"
+	if strings.HasPrefix(address, "/") {
+		network = "unix"
+	}
+	for {
+		connection, err := net.DialTimeout(network, address, time.Second)
 		if err == nil {
 			connection.Close()
 			return
