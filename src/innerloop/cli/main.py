@@ -79,10 +79,24 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    _open_standard_streams()
     code = run(sys.argv[1:])
     # a last search for garbage would take longer than a short command: what is left goes with the process
     gc.freeze()
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Have all three of them, whoever started us without: else a file or connection of ours would get their numbers."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    # the lowest free number each; the last one is not of the three
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
 
 
 def run(arguments: list[str]) -> int:
@@ -100,16 +114,11 @@ def run(arguments: list[str]) -> int:
         if not error.told:
             show_error(error)
         return 1
-    except BrokenPipeError:
-        # the reader of our output (head, less) went away: no error, as for any Unix filter
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         if error.errno not in NO_ROOM:
             return crashed(error, arguments)
-        show_error(
-            LoopError(f"cannot write {error.filename or 'a file'}: {error.strerror}", hint="make room on the disk")
-        )
+        what = f" {error.filename}" if error.filename else ""
+        show_error(LoopError(f"cannot write{what}: {error.strerror}", hint="make room on the disk"))
         return 1
     except Exception as error:
         return crashed(error, arguments)

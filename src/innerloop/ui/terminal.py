@@ -48,16 +48,13 @@ class Terminal:
         self._colours: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take one event; never raises for a reader that went away."""
+        """Take one event. Raises OSError when the stream takes nothing."""
         lines = self._lines(event)
-        try:
-            self._clear_status()
-            for line in lines:
-                self._stream.write(line + "\n")
-            self._show_status()
-            self._stream.flush()
-        except BrokenPipeError:
-            self._interactive = False
+        self._clear_status()
+        for line in lines:
+            self._stream.write(line + "\n")
+        self._show_status()
+        self._stream.flush()
 
     def close(self) -> None:
         """Leave the terminal without a status line."""
