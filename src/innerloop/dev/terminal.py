@@ -104,7 +104,9 @@ def _raw_terminal() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(0, termios.TCSANOW, before)
+        # a terminal that was closed has nothing to restore
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, before)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,10 @@ def keys(on_key: Callable[[str], None]) -> Iterator[bool]:
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        text = os.read(descriptor, 64).decode(errors="ignore")
+        text = ""
+        # EIO: the terminal was closed, SIGHUP ends the session
+        with contextlib.suppress(OSError):
+            text = os.read(descriptor, 64).decode(errors="ignore")
         if not text:
             loop.remove_reader(descriptor)
         for key in text:
@@ -38,4 +41,6 @@ def keys(on_key: Callable[[str], None]) -> Iterator[bool]:
         yield True
     finally:
         loop.remove_reader(descriptor)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, former)
+        # a terminal that was closed has nothing to restore
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, former)
