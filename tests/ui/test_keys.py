@@ -31,7 +31,12 @@ except KeyboardInterrupt:
 
 
 def controlling(descriptor: int) -> Callable[[], None]:
-    return lambda: fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+    """Makes a terminal that of the process that calls it."""
+
+    def make() -> None:
+        fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+
+    return make
 
 
 async def test_keys_are_read_until_the_terminal_is_closed() -> None:
