@@ -289,25 +289,6 @@ async def test_read_only_file_system_is_told_and_a_writable_folder_in_it_works(s
     assert notice.hint.startswith("mount an emptyDir at /etc/web")
 
 
-async def test_image_without_shell_and_tools_is_developed(start: Start, client: Client) -> None:
-    image = await pause_image(client)
-    service = await start(
-        {"name": "web", "image": image, "command": ["/pause"]}, target={"restart": ("*.py",), "command": ()}
-    )
-    (service.local / "a.txt").write_text("1")
-    await until(lambda: any("a.txt" in event.paths for event in service.of(Synced)))
-    (service.local / "server.py").write_text("2")
-    await until(lambda: service.of(ProcessState) and service.of(ProcessState)[-1].state == "running")
-    assert not service.of(Notice)
-
-
-async def pause_image(client: Client) -> str:
-    """Kubernetes' own image of one static program: every node has it."""
-    nodes, _ = await objects.list_all(client, "v1", "Node", namespace=None)
-    names: list[str] = [name for node in nodes for image in node["status"]["images"] for name in image["names"]]
-    return next(name for name in names if "/pause" in name and "@" not in name)
-
-
 async def test_restart_by_hand_is_done_when_it_returns(start: Start, client: Client) -> None:
     service = await start(replicas=2)
     place = {"namespace": service.namespace, "selector": "app=web"}
