@@ -37,11 +37,17 @@ def runtime_dir() -> Path:
 
 
 def project_state(folder: Path) -> Path:
-    """The project's own ignored state folder, made when missing."""
+    """The project's own ignored state folder, made when missing. Raises LoopError when the disk refuses."""
     state = folder / PROJECT_STATE
-    if not state.is_dir():
+    ignore = state / ".gitignore"
+    try:
         state.mkdir(parents=True, exist_ok=True)
-        (state / ".gitignore").write_text("*\n")
+        if not ignore.is_file() or not ignore.stat().st_size:
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise LoopError(
+            f"cannot write {state}: {error.strerror}", hint="free disk space, or mend its rights"
+        ) from error
     return state
 
 

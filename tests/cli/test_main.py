@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 import sys
@@ -48,7 +49,15 @@ def test_an_error_tells_where_why_and_what_to_do(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(LoopError("mend me"), 1), (KeyboardInterrupt(), 130), (click.UsageError("how"), 2), (ZeroDivisionError(), 3)],
+    [
+        (LoopError("mend me"), 1),
+        (OSError(errno.ENOSPC, "no room"), 1),
+        (PermissionError(errno.EACCES, "not yours", "/somewhere"), 1),
+        (PermissionError(errno.EPERM, "a system call of ours"), 3),
+        (KeyboardInterrupt(), 130),
+        (click.UsageError("how"), 2),
+        (ZeroDivisionError(), 3),
+    ],
 )
 def test_errors_become_exit_codes(
     error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -38,7 +38,7 @@ COMMANDS = {
 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""Failures of the disk: wherever they strike, the user can mend them and we cannot."""
+"""Failures of a disk that takes nothing more."""
 
 
 class LazyGroup(click.Group):
@@ -115,14 +115,23 @@ def run(arguments: list[str]) -> int:
             show_error(error)
         return 1
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if (found := _failure_of_disk(error)) is None:
             return crashed(error, arguments)
-        what = f" {error.filename}" if error.filename else ""
-        show_error(LoopError(f"cannot write{what}: {error.strerror}", hint="make room on the disk"))
+        show_error(found)
         return 1
     except Exception as error:
         return crashed(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def _failure_of_disk(error: OSError) -> LoopError | None:
+    """What the user can mend and we cannot, wherever it strikes; None for our own faults."""
+    what = f" {error.filename}" if error.filename else ""
+    if error.errno in NO_ROOM:
+        return LoopError(f"cannot write{what}: {error.strerror}", hint="make room on the disk")
+    if isinstance(error, PermissionError) and what:
+        return LoopError(f"no access to{what}: {error.strerror}", hint="mend its rights, or run loop as its owner")
+    return None
 
 
 def crashed(error: Exception, arguments: list[str]) -> int:

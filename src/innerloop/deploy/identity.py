@@ -45,7 +45,7 @@ async def identify(folder: Path) -> Owner:
     host = socket.gethostname()
     return Owner(
         repository=repository_name(remote.result(), prefix.result(), host) if remote.result() else "",
-        origin=f"{_user()}@{host}:{folder}",
+        origin=f"{user_name()}@{host}:{folder}",
     )
 
 
@@ -74,8 +74,9 @@ async def _git(folder: Path, *arguments: str) -> str:
     return ""
 
 
-def _user() -> str:
-    # a container's user may have no name: KeyError until Python 3.12, OSError since
+def user_name() -> str:
+    """Of who runs us; a container's user may have none."""
+    # KeyError until Python 3.12, OSError since
     with contextlib.suppress(KeyError, OSError):
         return getpass.getuser()
     return "unknown"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import hashlib
 import os
 import re
@@ -18,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from innerloop.deploy.identity import user_name
 from innerloop.deploy.together import together
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
@@ -106,7 +106,7 @@ def lease_name(project: str, service: str) -> str:
 
 
 def _lease(namespace: str, project: str, service: str, folder: Path) -> dict[str, Any]:
-    holder = f"{getpass.getuser()}@{socket.gethostname()}"
+    holder = f"{user_name()}@{socket.gethostname()}"
     notes = {
         "project": project,
         "service": service,
