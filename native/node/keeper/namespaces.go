@@ -120,11 +120,8 @@ func isolate(plan *Plan) error {
 		}
 		delegate(group.Source)
 	}
-	// slave: what the machine mounts and unmounts is seen here, never the other way; shared: between here and the pods
+	// what the machine mounts and unmounts is seen here, never the other way
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE); err != nil {
-		return err
-	}
-	if err := mount("", "/", "", unix.MS_REC|unix.MS_SHARED); err != nil {
 		return err
 	}
 	if err := mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC); err != nil {
@@ -146,7 +143,12 @@ func isolate(plan *Plan) error {
 		}
 		unix.Close(sources[i])
 	}
-	return configureKernel(plan)
+	if err := configureKernel(plan); err != nil {
+		return err
+	}
+	// between here and the pods, as a kubelet expects it; not before the bind mounts, which would be peers of the root
+	// and get every mount of every pod too
+	return mount("", "/", "", unix.MS_REC|unix.MS_SHARED)
 }
 
 // resolverBinds keeps the folder of a resolv.conf that is a link into /run (systemd-resolved, NetworkManager).
