@@ -91,6 +91,8 @@ def read_all() -> list[Record]:
 
 
 def write(record: Record) -> None:
+    # with keys, the data of pods and the images in it
+    folder_of(record.name).mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder_of(record.name) / "record.json", msgspec.json.format(msgspec.json.encode(record)))
 
 
