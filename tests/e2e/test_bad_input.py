@@ -13,9 +13,9 @@ from innerloop.build.nodes import Nodes
 from innerloop.config.yaml import load_all
 from innerloop.kube import config, objects
 from innerloop.kube.client import Client, connect
-from innerloop.manifest import ObjectKey
+from innerloop.manifest import TARGET_ANNOTATION, ObjectKey
 from tests.e2e.conftest import Sample
-from tests.e2e.loop_command import Ended, loop
+from tests.e2e.loop_command import Ended, developing, loop
 
 pytestmark = pytest.mark.cluster
 
@@ -110,3 +110,19 @@ async def test_another_project_of_the_same_name_is_told_before_anything_is_built
     assert "build" not in ended.stdout
     refused(await loop("purge", "-n", sample.namespace, cwd=other.folder), "another project that is called sample")
     await objects.get(client, ObjectKey("v1", "ConfigMap", sample.namespace, "settings"))
+
+
+async def test_sessions_of_several_services_leave_each_other_alone(sample: Sample, client: Client) -> None:
+    manifest = (sample.folder / "deploy/web.yaml").read_text()
+    sample.write("deploy/api.yaml", manifest.replace("name: web}", "name: api}").replace("app: web", "app: api"))
+    sample.replace("loop.yaml", "dev:\n  web:", "dev:\n  api: {selector: {app: api}, sync: web:/app}\n  web:")
+    sample.replace("loop.yaml", "    sync: web", "    selector: {app: web}\n    sync: web")
+    async with developing(sample.folder, "web") as one:
+        await one.next("ready", timeout=120)
+        async with developing(sample.folder, "api") as two:
+            await two.next("ready")
+            deployed = await loop("deploy", cwd=sample.folder)
+            assert "web stays in development" in deployed.stdout
+            for name in ("web", "api"):
+                found = await objects.get(client, ObjectKey("apps/v1", "Deployment", sample.namespace, name))
+                assert TARGET_ANNOTATION in found["spec"]["template"]["metadata"]["annotations"], name

@@ -60,6 +60,8 @@ async def report(project: Project, scope: Scope) -> Report:
     keys = [entry.key for entry in stored.inventory.entries.values()] if stored else []
     live = await together(partial(_get, scope), keys, name="get")
     surroundings = await _surroundings(scope, keys, [one for one in live if one])
+    sessions = await control.sessions(project.folder)
+    await _forget_pods_that_are_gone(sessions, scope, {project.namespace, *(key.namespace for key in keys)} - {""})
     return Report(
         project=project.name,
         context=scope.context,
@@ -67,7 +69,7 @@ async def report(project: Project, scope: Scope) -> Report:
         deployed_from=stored.inventory.owner.origin if stored else "",
         objects=tuple(_judge(key, object, surroundings) for key, object in zip(keys, live, strict=True)),
         developers=await _developers(project, scope),
-        sessions=tuple(await control.sessions(project.folder)),
+        sessions=tuple(sessions),
     )
 
 
@@ -92,6 +94,20 @@ async def _surroundings(scope: Scope, keys: list[ObjectKey], live: list[dict[str
             for object in found:
                 list(surroundings.feed("ADDED", {"apiVersion": api_version, "kind": kind, **object}))
     return surroundings
+
+
+async def _forget_pods_that_are_gone(sessions: list[Snapshot], scope: Scope, namespaces: set[str]) -> None:
+    """Leave out what sessions last heard of pods that are no more: nobody tells them of a pod's end."""
+    pods: set[str] = set()
+    for namespace in namespaces if sessions else ():
+        try:
+            found, _ = await objects.list_all(scope.client, "v1", "Pod", namespace=namespace)
+        except Forbidden:
+            return
+        pods |= {pod["metadata"]["name"] for pod in found}
+    for session in sessions:
+        session.syncs = {name: batch for name, batch in session.syncs.items() if batch.pod in pods}
+        session.processes = {name: process for name, process in session.processes.items() if process.pod in pods}
 
 
 def _judge(key: ObjectKey, object: dict[str, Any] | None, surroundings: Surroundings) -> ObjectReport:

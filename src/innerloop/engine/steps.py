@@ -8,7 +8,8 @@ dependency carry its name in front: ``orders/apply``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +25,12 @@ from innerloop.config.dependencies import Tree
 from innerloop.deploy.applying import apply
 from innerloop.deploy.readiness import wait_ready
 from innerloop.dev.overlay import overlay
+from innerloop.engine import claims
 from innerloop.engine.graph import Output, Step, Values
 from innerloop.engine.hooks import Hooks
 from innerloop.engine.scope import Scope
-from innerloop.events import reported
+from innerloop.events import Notice, reported
+from innerloop.kube.errors import Forbidden
 from innerloop.manifest import Manifest, ObjectKey
 from innerloop.project import Dependency, DevTarget, ProjectReference
 from innerloop.render.images import image_references, replace_images
@@ -82,6 +85,8 @@ class _Unit(NamedTuple):
     folder: Path
     render: Callable[[], Awaitable[list[Manifest]]]
     hooks: Hooks
+    targets: Mapping[str, DevTarget]
+    """All dev targets that there are."""
     develop: tuple[DevTarget, ...] = ()
 
     def step(self, name: str) -> str:
@@ -109,6 +114,7 @@ def _add_project(steps: dict[str, Step], tree: Tree, plan: Plan, *, prefix: str)
         folder=project.folder,
         render=partial(render, project, namespace=project.namespace, plugins=tree.plugins),
         hooks=Hooks(project, tree.plugins, plan.scope),
+        targets=project.dev,
         develop=() if prefix else plan.develop,
     )
     values = {name: variable.value for name, variable in project.variables.items()}
@@ -137,6 +143,7 @@ def _foreign_unit(tree: Tree, dependency: Dependency, plan: Plan, prefix: str) -
         folder=project.folder,
         render=partial(render_source, source, project, namespace=namespace, plugins=tree.plugins),
         hooks=Hooks(None, tree.plugins, plan.scope),
+        targets={},
     )
 
 
@@ -218,11 +225,28 @@ async def _compose(unit: _Unit, plan: Plan, values: Values) -> Output:
     images = _built(values)
     references = {image.repository: image.reference for image in images.values()}
     manifests = replace_images(values[unit.step("render")], references)
-    if unit.develop:
-        manifests = overlay(manifests, unit.develop, images, architecture=plan.architecture, project=unit.name)
+    if develop := [*unit.develop, *await _developed_elsewhere(unit, plan.scope)]:
+        manifests = overlay(manifests, develop, images, architecture=plan.architecture, project=unit.name)
     if plan.base_registry:
         await ensure({use.reference for use in image_references(manifests)}, plan.base_registry, plan.scope.emit)
     return Output(Composed(manifests, images), digest_of(manifests))
+
+
+async def _developed_elsewhere(unit: _Unit, scope: Scope) -> list[DevTarget]:
+    """Targets of other sessions: without the overlay, their containers would be replaced under them."""
+    others = set(unit.targets) - {target.name for target in unit.develop}
+    if not others:
+        return []
+    try:
+        held = await claims.held(scope.client, unit.name, unit.namespace)
+    except Forbidden:
+        return []
+    found = sorted(others & set(held))
+    if not unit.develop:
+        for name in found:
+            message = f"{name} stays in development, by {claims.holder_of(held[name])}"
+            scope.emit(Notice(level="info", message=message))
+    return [unit.targets[name] for name in found]
 
 
 async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
@@ -242,7 +266,9 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
     deployed = Deployed(manifests, applied.keys)
     if not unit.prefix:
         plan.on_applied(deployed)
-    return Output(deployed, digest_of(manifests))
+    # what was made anew from the same manifests has to become ready too
+    made = time.monotonic_ns() if applied.created or applied.changed else ""
+    return Output(deployed, f"{digest_of(manifests)}{made}")
 
 
 async def _ready(unit: _Unit, plan: Plan, values: Values) -> Output:

@@ -11,6 +11,7 @@ from innerloop.config.problems import suggestion
 from innerloop.dev.following import follow_logs
 from innerloop.dev.forwarding import forward
 from innerloop.dev.syncing import SyncState, sync
+from innerloop.engine.guarding import guard
 from innerloop.engine.scope import Scope
 from innerloop.engine.services import Service
 from innerloop.engine.workloads import Workload
@@ -36,10 +37,12 @@ def target_services(
 ) -> tuple[list[Service], list[SyncState]]:
     """What has to run for the targets and workloads, and the states of the syncs among it.
 
-    Logs of every workload, beginning at ``since`` (RFC 3339); sync and forwards of the developed ones.
+    Logs of every workload, beginning at ``since`` (RFC 3339); sync and forwards of the developed ones, and a guard.
     """
-    every = list(found)
+    every, targets = list(found), list(targets)
     services = [_logs(one, scope, since) for one in every]
+    names = {target.name for target in targets}
+    services += [_guard(one, scope) for one in every if names & set(one.targets)]
     states: list[SyncState] = []
     for target in targets:
         of_target = [one for one in every if target.name in one.targets]
@@ -63,6 +66,10 @@ def _logs(one: Workload, scope: Scope, since: str) -> Service:
         since=since,
     )
     return Service(f"logs/{one.service}", one._replace(targets=()), run)
+
+
+def _guard(one: Workload, scope: Scope) -> Service:
+    return Service(f"guard/{one.service}", one, partial(guard, scope.client, one, scope.emit))
 
 
 def _sync(project: Project, target: DevTarget, one: Workload, scope: Scope, state: SyncState) -> Service:
