@@ -45,6 +45,22 @@ def test_without_a_terminal_little_progress_is_not_told() -> None:
     assert told(started, events.StepProgress(step="apply", message="3 of 7 objects")) == ""
 
 
+def test_without_a_terminal_what_a_step_waits_for_is_told_though_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    subscriber = Terminal(stream, interactive=False)
+    subscriber(events.StepStarted(step="ready/web", title="wait for web"))
+    for _ in range(2):
+        subscriber(events.StepProgress(step="ready/web", message="no node has room"))
+    subscriber.tick()
+    assert stream.getvalue() == ""
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0.0)
+    subscriber.tick()
+    subscriber.tick()
+    assert stream.getvalue() == "  wait for web: no node has room\n"
+
+
 def test_on_a_terminal_the_status_line_goes_away_with_its_step() -> None:
     text = told(
         events.StepStarted(step="apply", title="apply"),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TICK_SECONDS = 1.0
+"""How often an interface may tell what is due though nothing happens."""
+
 
 def run(work: Callable[[Emit], Coroutine[Any, Any, T]], *, output: str = "text", stream: TextIO | None = None) -> T:
     """Run ``work`` to its end and show its events on ``stream`` (stdout).
@@ -61,6 +64,7 @@ class _Shown:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop)
+        self._tick()
         return await work
 
     def close(self) -> None:
@@ -69,6 +73,10 @@ class _Shown:
         # of a terminal that was closed (EIO), SIGHUP tells, and there is nobody to tell
         if self._failure is not None and self._failure.errno != errno.EIO:
             raise self._failure
+
+    def _tick(self) -> None:
+        self._write(self._interface.tick)
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def _write(self, write: Callable[[], None]) -> None:
         if self._failure is not None:

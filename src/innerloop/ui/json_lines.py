@@ -21,5 +21,8 @@ class JsonLines:
         self._stream.write(_encoder.encode(event).decode() + "\n")
         self._stream.flush()
 
+    def tick(self) -> None:
+        """Every event was told at once."""
+
     def close(self) -> None:
         """Nothing to undo."""

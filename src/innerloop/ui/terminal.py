@@ -31,6 +31,8 @@ class _Running(NamedTuple):
     message: str
     told: float
     """When the step last had a line, or began."""
+    untold: bool = False
+    """Whether the message is yet to be told."""
 
 
 class Terminal:
@@ -49,7 +51,14 @@ class Terminal:
 
     def __call__(self, event: Event) -> None:
         """Take one event. Raises OSError when the stream takes nothing."""
-        lines = self._lines(event)
+        self._write(self._lines(event))
+
+    def tick(self) -> None:
+        """Tell what is due though nothing happens; to be called every second or so. Raises as for an event."""
+        if lines := [line for step in self._running for line in self._overdue(step)]:
+            self._write(lines)
+
+    def _write(self, lines: list[str]) -> None:
         self._clear_status()
         for line in lines:
             self._stream.write(line + "\n")
@@ -99,14 +108,18 @@ class Terminal:
         return []
 
     def _progress(self, event: events.StepProgress) -> list[str]:
-        now = time.monotonic()
-        running = self._running.get(event.step) or _Running(event.step, "", now)
-        self._running[event.step] = running._replace(message=event.message)
-        # without a status line a step that takes its time tells now and then why, not each little progress
-        if self._interactive or event.message == running.message or now - running.told < QUIET_SECONDS:
+        running = self._running.get(event.step) or _Running(event.step, "", time.monotonic())
+        untold = running.untold or event.message != running.message
+        self._running[event.step] = running._replace(message=event.message, untold=untold)
+        return self._overdue(event.step)
+
+    def _overdue(self, step: str) -> list[str]:
+        """The line of a step that takes its time: told now and then, where no status line tells all the time."""
+        running, now = self._running[step], time.monotonic()
+        if self._interactive or not running.untold or now - running.told < QUIET_SECONDS:
             return []
-        self._running[event.step] = _Running(running.title, event.message, now)
-        return [f"  {running.title}: {event.message}"]
+        self._running[step] = running._replace(told=now, untold=False)
+        return [f"  {running.title}: {running.message}"]
 
     def _forwarding(self, event: events.Forwarding) -> list[str]:
         where = f"{event.address}:{event.local} → {event.service}:{event.remote}"
