@@ -158,6 +158,13 @@ def test_a_missing_value_names_the_file_to_put_it_in(failure: Failure, write: Wr
     assert "put URL=… into env/dev.env" in str(told.hint)
 
 
+def test_a_missing_value_names_the_template_that_a_clone_has(failure: Failure, write: Write) -> None:
+    write("URL=http://x\n", ".env.example")
+    assert str(failure("variables: {URL: }\n").hint).endswith("to begin with: cp .env.example .env")
+    write("OTHER=1\n", ".env")
+    assert "cp" not in str(failure("variables: {URL: }\n").hint)
+
+
 def test_set_of_an_undeclared_name_is_an_error(failure: Failure) -> None:
     told = failure("variables: {TITLE: x}\n", set={"TITEL": "y"})
     assert (told.message, told.hint) == (

@@ -139,16 +139,27 @@ def _namespace(tree: Mapping, options: Options) -> variables.Definition:
 
 
 def _missing(tree: Mapping, head: _Head, file: Path, options: Options, name: str) -> LoopError:
+    hint = f"export {name}, or pass --set {name}=…"
     if options.env is None:
         target = shown(file.parent / ".env")
+        if template := _environment_template(file.parent):
+            hint = f"{hint}; to begin with: cp {shown(template)} {target}"
     else:
         path = _environment_file(head, file, options.env)
         target = shown(path) if path else f"a file named by environments.{options.env}.variables"
     return LoopError(
         f"variable {name} has no value",
         where=nodes.place(tree, "variables", name),
-        hint=f"put {name}=… into {target}, export {name}, or pass --set {name}=…",
+        hint=f"put {name}=… into {target}, {hint}",
     )
+
+
+def _environment_template(folder: Path) -> Path | None:
+    """What a clone has instead of its own .env."""
+    if (folder / ".env").exists():
+        return None
+    names = (f".env.{suffix}" for suffix in ("template", "example", "sample"))
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _fill(tree: Mapping, names: Definitions, scope: dict[str, Variable], problems: Problems) -> Mapping:

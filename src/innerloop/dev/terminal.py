@@ -42,9 +42,9 @@ async def enter(client: Client, namespace: str, pod: str, container: str, comman
     except CommandNotStarted as error:
         if command:
             raise
-        raise LoopError(
-            f"container {container} of pod {pod} has no shell", detail=error.detail, hint="name a program that it has"
-        ) from error
+        message = f"container {container} of pod {pod} has no shell"
+        hint = "run a program that it has: loop exec SERVICE PROGRAM"
+        raise LoopError(message, detail=error.detail, hint=hint) from error
 
 
 async def _attached(stream: ExecStream, *, is_terminal: bool) -> int:

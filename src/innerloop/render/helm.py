@@ -19,6 +19,7 @@ import msgspec
 from innerloop import processes
 from innerloop.config.files import read, shown
 from innerloop.config.variables import substitute
+from innerloop.config.yaml import load_all
 from innerloop.errors import Location, LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Project
@@ -72,6 +73,9 @@ async def _template(argv: list[str], values: list[_Values], chart: charts.Chart,
         completed = await processes.run(argv, check=False)
     if completed.code == 0:
         return completed.text
+    for file in values:
+        # what is wrong there already helm tells without its place
+        load_all(file.text, shown(file.origin), last_wins=True)
     error = completed.stderr.decode(errors="replace").strip()
     for copy, file in copies.items():
         error = error.replace(str(copy), shown(file.origin))
