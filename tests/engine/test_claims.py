@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from innerloop.engine import claims
 from innerloop.engine.claims import claimed, holder_of, is_free, lease_name
 from innerloop.errors import LoopError
-from innerloop.events import Event
+from innerloop.events import Event, Notice
 from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import NotFound
@@ -103,6 +104,34 @@ async def test_a_claim_is_made_when_its_namespace_is(
 
         await until(there, what="the lease")
     await objects.delete(client, ObjectKey("v1", "Namespace", "", later))
+
+
+@pytest.mark.cluster
+async def test_a_cluster_that_does_not_answer_is_told_once(
+    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(claims, "ANSWER_SECONDS", 0.5)
+    told: list[str] = []
+
+    def emit(event: Event) -> None:
+        assert isinstance(event, Notice)
+        told.append(event.message)
+
+    async def silent(*arguments: Any) -> None:
+        await asyncio.sleep(60)
+
+    services = ["web", "api"]
+    async with claimed(client, namespace=namespace, project="vote", services=services, folder=FOLDER, emit=emit):
+        with monkeypatch.context() as away:
+            away.setattr(objects, "patch", silent)
+            monkeypatch.setattr(claims, "ANSWER_SECONDS", 0.05)
+            await until(lambda: told, what="a notice")
+            await asyncio.sleep(0.3)
+            assert told == ["the cluster does not answer: nothing is synced until it does"]
+            monkeypatch.setattr(claims, "ANSWER_SECONDS", 5.0)
+        await until(lambda: len(told) > 1, what="the end of it")
+    assert told[1:] == ["the cluster answers, and other sessions see this one"]
 
 
 def test_an_expired_lease_is_free() -> None:

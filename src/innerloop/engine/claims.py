@@ -23,13 +23,15 @@ from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
 from innerloop.kube import objects
 from innerloop.kube.client import Client
-from innerloop.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from innerloop.kube.errors import Conflict, ConnectionFailed, Forbidden, KubeError, NotFound
 from innerloop.manifest import ObjectKey
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 """Between attempts at a lease whose namespace is yet to be made."""
+ANSWER_SECONDS = 5.0
+"""A renewal that takes longer tells that the cluster is away: nothing else in an idle session asks for anything."""
 RELEASE_SECONDS = 1.0
 """An interrupt ends within two seconds: a lease that can't be deleted in this time is left to expire."""
 
@@ -56,7 +58,9 @@ async def claimed(
     try:
         await together(take, leases, name="claim")
         async with asyncio.TaskGroup() as group:
-            renewals = [group.create_task(_renew(client, lease, emit), name="renew claim") for lease in leases.values()]
+            trouble = _Trouble(emit)
+            tasks = (_renew(client, lease, trouble) for lease in leases.values())
+            renewals = [group.create_task(task, name="renew claim") for task in tasks]
             yield
             for renewal in renewals:
                 renewal.cancel()
@@ -162,31 +166,43 @@ async def _look(client: Client, key: ObjectKey) -> dict[str, Any] | None:
     return None
 
 
-async def _renew(client: Client, lease: dict[str, Any], emit: Emit) -> None:
+async def _renew(client: Client, lease: dict[str, Any], trouble: _Trouble) -> None:
     """Renew a lease as long as the session lives; one that is missing is made."""
-    told = False
+    metadata = lease["metadata"]
     while True:
-        metadata = lease["metadata"]
         await asyncio.sleep(RENEW_SECONDS if "uid" in metadata else RETRY_SECONDS)
         try:
-            if "uid" not in metadata:
-                metadata["uid"] = await _acquire(client, lease)
-            change = {"metadata": {"uid": metadata["uid"]}, "spec": {"renewTime": _micro_time()}}
-            await objects.patch(client, _key(lease), change)
-            told = False
+            async with asyncio.timeout(ANSWER_SECONDS):
+                if "uid" not in metadata:
+                    metadata["uid"] = await _acquire(client, lease)
+                change = {"metadata": {"uid": metadata["uid"]}, "spec": {"renewTime": _micro_time()}}
+                await objects.patch(client, _key(lease), change)
+            trouble.is_over()
         except NotFound:
             metadata.pop("uid", None)
+        except (TimeoutError, ConnectionFailed):
+            trouble.tell("the cluster does not answer: nothing is synced until it does")
         except LoopError as error:
-            # the session goes on without it: there may be no right to it, or the API is away for a while
-            if not told:
-                emit(
-                    Notice(
-                        level="warning",
-                        message=f"other sessions can't see this one: {error}",
-                        detail=error.detail or "",
-                    )
-                )
-            told = True
+            # the session goes on without it: there may be no right to it
+            trouble.tell(f"other sessions can't see this one: {error}", error.detail or "")
+
+
+class _Trouble:
+    """What keeps leases from being renewed: told once, whichever of them meets it first, and when it is over."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._told = False
+
+    def tell(self, message: str, detail: str = "") -> None:
+        if not self._told:
+            self._emit(Notice(level="warning", message=message, detail=detail))
+        self._told = True
+
+    def is_over(self) -> None:
+        if self._told:
+            self._emit(Notice(level="info", message="the cluster answers, and other sessions see this one"))
+        self._told = False
 
 
 async def _release(client: Client, leases: Iterable[dict[str, Any]]) -> None:
