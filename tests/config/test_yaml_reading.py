@@ -72,6 +72,12 @@ def test_a_quoted_merge_key_is_a_key() -> None:
     assert value("'<<': {a: 1}") == {"<<": {"a": 1}}
 
 
+def test_a_reference_that_has_to_be_quoted_is_told() -> None:
+    with pytest.raises(LoopError) as failure:
+        yaml.load_all("a: {b: ${C}}\n", "x.yaml")
+    assert str(failure.value.hint).startswith("put what has ${…} in it in quotes")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

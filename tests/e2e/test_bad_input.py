@@ -30,6 +30,17 @@ def kubeconfig_as(kubeconfig: Path, target: Path, user: dict[str, Any], **cluste
 
 
 @pytest.fixture
+def project(kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sample:
+    """A project that is never deployed."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.delenv("LOOP_CONTEXT", raising=False)
+    monkeypatch.setenv("LOOP_NAMESPACE", "nothing-is-there")
+    found = Sample(tmp_path / "project", "nothing-is-there", 0)
+    only_settings(found)
+    return found
+
+
+@pytest.fixture
 async def restricted(kubeconfig: Path, client: Client, namespace: str, tmp_path: Path) -> AsyncIterator[Path]:
     """The kubeconfig of a user with the role `edit` in `namespace`, and no other rights."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann", "namespace": namespace}}
@@ -59,6 +70,60 @@ def refused(ended: Ended, *words: str) -> None:
     told = ended.stdout + ended.stderr
     assert ended.code == 1, told
     assert [word for word in words if word not in told] == [], told
+
+
+COMMANDS = ("dev", "deploy", "status", "purge", "logs", "use namespace")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_no_kubeconfig(project: Sample, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    # where the built-in clusters are
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    refused(await loop(*command.split(), cwd=project.folder), "no kubeconfig names a cluster", "loop cluster up")
+
+
+async def test_an_unknown_context(project: Sample) -> None:
+    refused(await loop("dev", "--context", "nowhere", cwd=project.folder), "there is no context 'nowhere'")
+
+
+async def test_an_api_that_is_not_there(
+    project: Sample, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "KUBECONFIG", str(kubeconfig_as(kubeconfig, tmp_path / "away", {}, server="https://127.0.0.1:1"))
+    )
+    refused(await loop("dev", cwd=project.folder), "cannot reach the API server https://127.0.0.1:1")
+
+
+async def test_a_token_that_is_not_accepted(
+    project: Sample, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig_as(kubeconfig, tmp_path / "wrong", {"token": "made-up"})))
+    refused(await loop("dev", cwd=project.folder), "does not accept the credentials", "log in")
+
+
+@pytest.mark.parametrize("command", ["logs", "enter", "exec web true", "forward web 1:1", "restart web"])
+async def test_nothing_is_deployed(project: Sample, command: str) -> None:
+    refused(await loop(*command.split(), cwd=project.folder), "sample is not deployed in namespace", "loop deploy")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "the file must be a mapping"),
+        ("name: shop\nimages:\n\tweb: web\n", "loop.yaml:3:1: a tab cannot indent YAML"),
+        ("name: shop\nname: shop\n", "loop.yaml:2:1: duplicate key 'name', first given in line 1"),
+        ("name: shop\nimagse: {}\n", "did you mean 'images'?"),
+        ("name: My Shop\n", "Lower-case letters"),
+        ('name: shop\nimages: {web: {context: "${WEB}"}}\n', "undefined variable ${WEB}"),
+        ("name: shop\nimages: {web: {context: nowhere}}\n", "nowhere is not a folder"),
+        ("name: shop\nmanifests: [{files: nothing/*.yaml}]\n", "no file matches"),
+    ],
+)
+async def test_a_broken_file(project: Sample, text: str, told: str) -> None:
+    project.write("loop.yaml", text)
+    refused(await loop("deploy", cwd=project.folder), told)
 
 
 async def test_rights_in_one_namespace_suffice(

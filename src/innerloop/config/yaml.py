@@ -172,7 +172,8 @@ class _Reader:
         begun = error.context_mark
         if context and begun:
             context += f" that begins in line {begun.line + 1}"
-        return LoopError(problem, where=where, detail=context or None)
+        hint = "put what has ${…} in it in quotes: within [ ] and { } a brace is YAML's own" if "${" in line else None
+        return LoopError(problem, where=where, detail=context or None, hint=hint if "flow" in context else None)
 
     def _bad_character(self) -> LoopError:
         for number, line in enumerate(self._text.split("\n"), 1):
