@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import tempfile
@@ -46,6 +47,16 @@ async def test_a_killed_sessions_socket_is_removed(tmp_path: Path, runtime: Path
         with socket.socket(socket.AF_UNIX) as left_behind:
             left_behind.bind(str(dead))
         assert len(await control.sessions(tmp_path)) == 1
+        assert not dead.exists()
+
+
+async def test_the_next_session_of_any_project_removes_what_killed_ones_left(tmp_path: Path, runtime: Path) -> None:
+    gone = await asyncio.create_subprocess_exec("true")
+    await gone.wait()
+    dead = runtime / "innerloop" / "sessions" / f"0123456789ab-{gone.pid}.sock"
+    dead.parent.mkdir(parents=True)
+    dead.touch()
+    async with control.serving(tmp_path, snapshot()):
         assert not dead.exists()
 
 

@@ -32,6 +32,7 @@ async def serving(folder: Path, snapshot: Snapshot) -> AsyncIterator[None]:
 
     path = _socket(folder, str(os.getpid()))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_dead(path.parent)
     path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(answer, path)
     try:
@@ -60,6 +61,17 @@ async def _ask(path: Path) -> Snapshot | None:
         # a session that just ends, or is stopped by ^Z: it is there, and has nothing to say
         return None
     return None
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove the sockets of killed processes, of any project: nobody may ever ask for them again."""
+    for path in folder.glob("*.sock"):
+        try:
+            os.kill(int(path.stem.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # it lives, as someone else
 
 
 def _socket(folder: Path, pid: str) -> Path:
