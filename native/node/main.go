@@ -32,6 +32,8 @@ import (
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/log"
 	_ "github.com/coredns/coredns/plugin/ready"
+
+	"innerloop.dev/node/containerruntime"
 )
 
 // components are the Kubernetes programs that share one command-line runner.
@@ -45,6 +47,9 @@ var components = map[string]func() *cobra.Command{
 
 func main() {
 	name := filepath.Base(os.Args[0])
+	if name == "kubelet" {
+		containerruntime.Await(os.Getenv("CONTAINER_RUNTIME_ENDPOINT"))
+	}
 	if component, ok := components[name]; ok {
 		os.Exit(cli.Run(component()))
 	}

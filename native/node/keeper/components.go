@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -80,9 +79,7 @@ func (k *keeper) reconcile(plan *Plan) {
 		}
 		k.set(component.Name, "waiting", 0, "")
 		go func() {
-			for _, address := range component.After {
-				awaitAddress(address)
-			}
+			awaitAddress(component.After)
 			k.due <- component.Name
 		}()
 	}
@@ -90,12 +87,8 @@ func (k *keeper) reconcile(plan *Plan) {
 }
 
 func awaitAddress(address string) {
-	network := "tcp"
-	if strings.HasPrefix(address, "/") {
-		network = "unix"
-	}
-	for {
-		connection, err := net.DialTimeout(network, address, time.Second)
+	for address != "" {
+		connection, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			connection.Close()
 			return

@@ -44,9 +44,8 @@ type Component struct {
 	Name string   `json:"name"`
 	Argv []string `json:"argv"`
 	Env  []string `json:"env"`
-	// After are addresses (host:port in the cluster's network, or a Unix socket's path) that must accept connections
-	// first.
-	After []string `json:"after"`
+	// After is an address in the cluster's network (host:port) that must accept connections first.
+	After string `json:"after"`
 	// Listen is an address in the machine's network; the program gets the listening socket as descriptor 3.
 	Listen string `json:"listen"`
 }

@@ -86,16 +86,18 @@ def _components(name: str, addresses: Addresses, registry_port: int) -> list[dic
             "listen": f"127.0.0.1:{registry_port}",
         },
         _component("kube-apiserver", _apiserver(addresses)),
-        _component("kube-controller-manager", _controller_manager(addresses), _API),
-        _component("kube-scheduler", [f"{BIN}/kube-scheduler", f"--config={ETC}/scheduler.yaml"], _API),
-        # it ends when containerd does not answer at once
-        _component("kubelet", _kubelet(name, addresses), _API, CONTAINERD_SOCKET),
-        _component("kube-proxy", _proxy(name, addresses), _API),
-        _component("coredns", [f"{BIN}/coredns", "-conf", f"{ETC}/Corefile"], _API),
+        _component("kube-controller-manager", _controller_manager(addresses), after=_API),
+        _component("kube-scheduler", [f"{BIN}/kube-scheduler", f"--config={ETC}/scheduler.yaml"], after=_API),
+        {
+            **_component("kubelet", _kubelet(name, addresses), after=_API),
+            "env": _environment({"CONTAINER_RUNTIME_ENDPOINT": f"unix://{CONTAINERD_SOCKET}"}),
+        },
+        _component("kube-proxy", _proxy(name, addresses), after=_API),
+        _component("coredns", [f"{BIN}/coredns", "-conf", f"{ETC}/Corefile"], after=_API),
     ]
 
 
-def _component(name: str, argv: list[str], *after: str) -> dict[str, Any]:
+def _component(name: str, argv: list[str], after: str = "") -> dict[str, Any]:
     if name in _FIRST:
         argv = [required("nice"), "-n", "-10", *argv]
     return {"name": name, "argv": argv, "env": _environment({}), "after": after}
