@@ -102,6 +102,15 @@ class PluginSource(Model, frozen=True, kw_only=True):
 ManifestSource = HelmSource | KustomizeSource | FilesSource | PluginSource
 
 
+Direction = Literal["upload", "download", "both"]
+"""Which side's changes are carried: this machine's, the container's."""
+
+Strategy = Literal["preferLocal", "preferRemote", "preferNewest", "mirrorLocal", "mirrorRemote", "keepAll"]
+"""What the first comparison of a session does. ``prefer…``: each side gets what it lacks, that one wins where both
+have a path. ``mirror…``: the other side also loses what that one lacks. ``keepAll``: only what a side lacks is
+copied, no file is changed. (The words are DevSpace's, ``dev.*.sync[].initialSync`` of v2beta1.)"""
+
+
 class SyncPath(Model, frozen=True, kw_only=True):
     """A folder (or file) kept the same in a container."""
 
@@ -110,6 +119,25 @@ class SyncPath(Model, frozen=True, kw_only=True):
     """Absolute POSIX path in the container."""
     exclude: tuple[str, ...] = ()
     """Patterns in the grammar of .gitignore, beside the ignore files that count anyway."""
+    exclude_upload: tuple[str, ...] = ()
+    """The same, for changes of this machine only."""
+    exclude_download: tuple[str, ...] = ()
+    """The same, for changes of the container only."""
+    direction: Direction = "upload"
+    initial: Strategy = "preferLocal"
+
+
+class SyncAction(Model, frozen=True, kw_only=True):
+    """What follows when synced files match; exactly one of ``exec``, ``run`` and ``signal`` is set."""
+
+    files: tuple[str, ...]
+    """Globs as those of ``DevTarget.restart``."""
+    exec: tuple[str, ...] = ()
+    """A command in the container."""
+    run: str | None = None
+    """A command of the user's shell, in the project's folder."""
+    signal: str | None = None
+    """Name of a signal for the container's process, without SIG: ``HUP``."""
 
 
 class PortForward(Model, frozen=True, kw_only=True):
@@ -135,6 +163,10 @@ class DevTarget(Model, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     restart: tuple[str, ...] = ()
     """Globs, relative to the sync's local folder: a synced file that matches restarts the process."""
+    rebuild: tuple[str, ...] = ()
+    """Globs as those of ``restart``: a file that matches is built into a new image instead of synced."""
+    actions: tuple[SyncAction, ...] = ()
+    """In order, each once a batch, before a restart; a failing one keeps the process that runs."""
     ports: tuple[PortForward, ...] = ()
     open: str | None = None
 

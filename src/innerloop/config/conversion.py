@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from innerloop.config.problems import Problems, suggestion
 from innerloop.errors import Location, LoopError
 
 MANIFEST_KINDS = ("helm", "kustomize", "files", "renderer")
+ACTION_KINDS = ("exec", "run", "signal")
 DEPENDENCY_KINDS = (*MANIFEST_KINDS, "path", "git")
 
 
@@ -150,6 +152,8 @@ class Converter:
             working_dir=section.working_dir,
             env=section.env,
             restart=tuple(as_list(section.restart)),
+            rebuild=tuple(as_list(section.rebuild)),
+            actions=tuple(self._actions(section.actions, f"{path}.actions")),
             ports=tuple(self._each(section.ports, f"{path}.ports", self._port)),
             open=section.open,
         )
@@ -162,8 +166,32 @@ class Converter:
             entry = format.SyncEntry(local=local, remote=remote)
         if not entry.remote.startswith("/"):
             raise LoopError(f"'{entry.remote}' is no absolute path in the container", hint=f"write /{entry.remote}")
-        local_path = self.path(entry.local)
-        return model.SyncPath(local=local_path, remote=entry.remote, exclude=tuple(as_list(entry.exclude)))
+        return model.SyncPath(
+            local=self.path(entry.local),
+            remote=entry.remote,
+            exclude=tuple(as_list(entry.exclude)),
+            exclude_upload=tuple(as_list(entry.exclude_upload)),
+            exclude_download=tuple(as_list(entry.exclude_download)),
+            direction=entry.direction,
+            initial=_strategy(entry),
+        )
+
+    def _actions(self, entries: list[format.ActionEntry], path: str) -> Iterator[model.SyncAction]:
+        for number, entry in enumerate(entries):
+            place = f"{path}.{number}"
+            given = [kind for kind in ACTION_KINDS if getattr(entry, kind) not in (None, [], "")]
+            if len(given) != 1:
+                what = "has none of" if not given else "has more than one of"
+                self._problem(f"{place} {what} {', '.join(ACTION_KINDS)}", place, "give exactly one")
+            name = (entry.signal or "").upper().removeprefix("SIG")
+            if name and f"SIG{name}" not in signal.Signals.__members__:
+                self._problem(f"{place}: there is no signal '{entry.signal}'", f"{place}.signal", "for instance HUP")
+            yield model.SyncAction(
+                files=tuple(as_list(entry.files)),
+                exec=self._split(entry.exec, f"{place}.exec"),
+                run=entry.run,
+                signal=name or None,
+            )
 
     def _port(self, entry: str | int | format.PortEntry) -> model.PortForward:
         if isinstance(entry, format.PortEntry):
@@ -221,6 +249,22 @@ _KINDS_OF_FIELD = {
     "ref": ("git",),
     **dict.fromkeys(("folder", "profiles", "variables"), ("git", "path")),
 }
+
+
+def _strategy(entry: format.SyncEntry) -> model.Strategy:
+    """The given one, checked: a strategy that changes a side must be allowed to.
+
+    Raises LoopError when the direction carries nothing to the side that it would change.
+    """
+    if entry.initial is None:
+        return "preferRemote" if entry.direction == "download" else "preferLocal"
+    needs = {"mirrorLocal": "upload", "mirrorRemote": "download", "preferRemote": "download"}.get(entry.initial)
+    if needs and entry.direction not in (needs, "both"):
+        raise LoopError(
+            f"initial: {entry.initial} means nothing with direction: {entry.direction}",
+            hint=f"write direction: {needs}, or both",
+        )
+    return entry.initial
 
 
 def as_list(value: str | list[str]) -> list[str]:

@@ -124,6 +124,27 @@ class SyncEntry(Section):
     local: Annotated[str, Meta(description="Folder or file, relative to loop.yaml.")]
     remote: Annotated[str, Meta(description="Absolute path in the container.")]
     exclude: Annotated[str | list[str], Meta(description="Patterns in the grammar of .gitignore.")] = []
+    exclude_upload: Annotated[str | list[str], Meta(description="The same, for changes of this machine only.")] = []
+    exclude_download: Annotated[str | list[str], Meta(description="The same, for changes of the container only.")] = []
+    direction: Annotated[
+        Literal["upload", "download", "both"], Meta(description="Whose changes are carried to the other side.")
+    ] = "upload"
+    initial: Annotated[
+        Literal["preferLocal", "preferRemote", "preferNewest", "mirrorLocal", "mirrorRemote", "keepAll"] | None,
+        Meta(description="Who wins at the first comparison; preferLocal, for download preferRemote, unless given."),
+    ] = None
+
+
+class ActionEntry(Section):
+    """What follows when synced files match: exactly one of exec, run, signal."""
+
+    files: Annotated[str | list[str], Meta(description="Globs, relative to the synced folder.")]
+    exec: Annotated[
+        str | list[str],
+        Meta(description="Command in the container. A string is split as a shell would, but no shell runs it."),
+    ] = []
+    run: Annotated[str | None, Meta(description="Command for a shell of this machine, in the project's folder.")] = None
+    signal: Annotated[str | None, Meta(description="Signal for the container's process, for instance HUP.")] = None
 
 
 class PortEntry(Section, kw_only=True):
@@ -144,7 +165,7 @@ class Dev(Section):
     container: Annotated[str | None, Meta(description="Container's name, where a pod has several that fit.")] = None
     sync: Annotated[
         str | SyncEntry | list[str | SyncEntry],
-        Meta(description="LOCAL:REMOTE, or {local, remote, exclude}; a list of these."),
+        Meta(description="LOCAL:REMOTE, or {local, remote, exclude, direction, initial, …}; a list of these."),
     ] = []
     command: Annotated[
         str | list[str],
@@ -156,6 +177,11 @@ class Dev(Section):
         str | list[str],
         Meta(description="Globs, relative to the synced folder: a file that matches restarts the command."),
     ] = []
+    rebuild: Annotated[
+        str | list[str],
+        Meta(description="Globs, relative to the synced folder: a file that matches is built into a new image."),
+    ] = []
+    actions: Annotated[list[ActionEntry], Meta(description="What follows when synced files match, in this order.")] = []
     ports: Annotated[
         str | int | PortEntry | list[str | int | PortEntry],
         Meta(description="LOCAL:REMOTE, ADDRESS:LOCAL:REMOTE, PORT, or {local, remote, address}; a list of these."),

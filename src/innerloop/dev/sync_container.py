@@ -39,7 +39,7 @@ class ContainerSync:
         self._pending: set[Key] = set()
         self._since = 0.0
         self._wake = asyncio.Event()
-        self._welcome = Welcome(0, False, 0, 0)
+        self._welcome = Welcome(0, False, 0, 0, 0)
         self._told_failures: dict[Key, Failed] = {}
         self._obstructed: set[Key] = set()
         """What failed for something that is in its way, and may go with the next change."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from innerloop.errors import LoopError
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"loopsync"
 MAX_PAYLOAD = 256 * 1024
 MAX_PATH = 4095
@@ -25,7 +25,11 @@ CHUNK = 120 * 1024
 _HEADER = struct.Struct("<IB")
 _OPERATION = struct.Struct("<BBHH")
 _CHECK = struct.Struct("<cQ")
+_FOUND = struct.Struct("<cHQq")
+_READ = struct.Struct("<IcHQq")
 _EXACT_MODE = 1
+_GUARDED = 2
+_WATCH = 1
 
 
 class _Type(enum.IntEnum):
@@ -42,13 +46,22 @@ class _Type(enum.IntEnum):
     MODE = 0x0B
     COMMIT = 0x0C
     RESTART = 0x0D
+    LOOK = 0x0E
+    LIST = 0x0F
+    READ = 0x10
+    SIGNAL = 0x11
 
     WELCOME = 0x81
     CHECKED = 0x82
+    LOOKED = 0x83
+    LISTED = 0x84
+    CONTENT = 0x85
     FAILED = 0x8B
     COMMITTED = 0x8C
     RESTARTED = 0x8D
     STATE = 0x8E
+    CHANGED = 0x8F
+    SIGNALLED = 0x91
     FATAL = 0xFF
 
 
@@ -74,6 +87,33 @@ class Reason(enum.IntEnum):
     LINK_IN_PATH = 6
     CHANGED = 7
     NOT_FOUND = 8
+    NO_WATCHES = 9
+
+
+class Listing(enum.IntEnum):
+    """What a ``Listed`` frame is."""
+
+    END = 0
+    MORE = 1
+    """The same folder goes on in the next frame of this id."""
+    FAILED = 2
+
+
+class Change(enum.IntEnum):
+    """What a watched folder tells."""
+
+    NAME = 0
+    """Something under this name was made, written, changed or removed."""
+    GONE = 1
+    """The folder itself; it is not watched any more."""
+    LOST = 2
+    """Anything anywhere: the system lost events."""
+
+
+class SignalResult(enum.IntEnum):
+    SENT = 0
+    NO_PROCESS = 1
+    NO_SUPERVISOR = 2
 
 
 class RestartResult(enum.IntEnum):
@@ -98,6 +138,17 @@ class Head(NamedTuple):
     mode: int = 0
     exact: bool = False
     """Set this very mode. Else a file that exists keeps its own and only gains the executable bits of ``mode``."""
+    guard: Guard | None = None
+    """What the path must be right before the operation, which else fails with CHANGED."""
+
+
+class Guard(NamedTuple):
+    """What a path is, without its mode."""
+
+    kind: bytes
+    """``f`` file, ``d`` folder, ``l`` symbolic link, ``-`` nothing."""
+    digest: bytes
+    """As in ``Expected``; zeros where there is no content."""
 
 
 class Expected(NamedTuple):
@@ -117,12 +168,70 @@ class Welcome(NamedTuple):
     """The helper is also what runs the container's process, so it can restart it."""
     uid: int
     gid: int
+    clock: int
+    """The container's time, in nanoseconds since the epoch."""
 
 
 class Checked(NamedTuple):
     id: int
     results: bytes
     """One Difference per path, in the order asked."""
+
+
+class Found(NamedTuple):
+    """What is at a path."""
+
+    kind: bytes
+    """``f`` file, ``d`` folder, ``l`` symbolic link, ``o`` other (socket, device), ``-`` nothing, ``!`` unreadable."""
+    mode: int
+    size: int
+    mtime: int
+    """Nanoseconds since the epoch."""
+    digest: bytes = bytes(32)
+    """SHA-256 of the content, or of a link's target; zeros where it was not asked for, and of everything else."""
+
+
+class Looked(NamedTuple):
+    id: int
+    found: tuple[Found, ...]
+    """With digests, in the order asked."""
+
+
+class Listed(NamedTuple):
+    """A folder's entries, or some of them."""
+
+    id: int
+    listing: Listing
+    entries: tuple[tuple[bytes, Found], ...]
+    """Name and what it is, without digests."""
+    reason: Reason = Reason.OTHER
+    text: str = ""
+    """Why the folder cannot be listed, or not be watched."""
+
+
+class Content(NamedTuple):
+    """A part of a file, or a link's target."""
+
+    id: int
+    found: Found
+    """Of the whole, without digest, as it was when this part was read."""
+    data: bytes
+
+
+class Changed(NamedTuple):
+    """Tells of a watched folder, by itself."""
+
+    root: int
+    change: Change
+    folder: bytes
+    """Relative to the root; empty for the root itself."""
+    name: bytes
+    """In the folder; empty where ``change`` is not NAME."""
+
+
+class Signalled(NamedTuple):
+    id: int
+    result: SignalResult
 
 
 class Failed(NamedTuple):
@@ -162,7 +271,9 @@ class Fatal(NamedTuple):
     text: str
 
 
-Reply = Welcome | Checked | Failed | Committed | Restarted | State | Fatal
+Reply = (
+    Welcome | Checked | Looked | Listed | Content | Failed | Committed | Restarted | State | Changed | Signalled | Fatal
+)
 
 
 class ProtocolError(LoopError):
@@ -238,6 +349,26 @@ def restart(id: int) -> bytes:
     return _frame(_Type.RESTART, struct.pack("<I", id))
 
 
+def look(id: int, paths: Iterable[tuple[int, bytes]]) -> bytes:
+    """Asks what is at paths (root, path), with digests; at most MAX_CHECKS of them and MAX_PAYLOAD bytes."""
+    return _frame(_Type.LOOK, struct.pack("<I", id), *(_head(Head(root, path)) for root, path in paths))
+
+
+def list_folder(id: int, root: int, path: bytes, *, watch: bool) -> bytes:
+    """Asks for a folder's entries; ``watch``: also to be told of changes in it, from before the look on."""
+    return _frame(_Type.LIST, struct.pack("<IB", id, _WATCH if watch else 0), _head(Head(root, path)))
+
+
+def read(id: int, root: int, path: bytes, offset: int, size: int) -> bytes:
+    """Asks for a part of a file, at most CHUNK bytes, or for a link's target."""
+    return _frame(_Type.READ, struct.pack("<I", id), _head(Head(root, path)), struct.pack("<QI", offset, size))
+
+
+def signal(id: int, number: int) -> bytes:
+    """Asks for a signal to the process and its group."""
+    return _frame(_Type.SIGNAL, struct.pack("<IB", id, number))
+
+
 def parse(data: bytes) -> tuple[list[Reply], bytes]:
     """The complete replies at the start of ``data``, and what is left over.
 
@@ -263,8 +394,9 @@ def _frame(type: _Type, *parts: bytes) -> bytes:
 
 
 def _head(head: Head) -> bytes:
-    flags = _EXACT_MODE if head.exact else 0
-    return _OPERATION.pack(head.root, flags, head.mode, len(head.path)) + head.path
+    flags = (_EXACT_MODE if head.exact else 0) | (_GUARDED if head.guard else 0)
+    guard = head.guard.kind + head.guard.digest if head.guard else b""
+    return _OPERATION.pack(head.root, flags, head.mode, len(head.path)) + head.path + guard
 
 
 def _text(text: bytes) -> bytes:
@@ -275,10 +407,24 @@ def _reply(type: int, payload: bytes) -> Reply:
     try:
         match type:
             case _Type.WELCOME:
-                version, supervised, uid, gid = struct.unpack("<HBII", payload)
-                return Welcome(version, bool(supervised), uid, gid)
+                # another version's may be longer or shorter: its number has to be told all the same
+                version, supervised, uid, gid, clock = struct.unpack("<HBIIq", payload[:19].ljust(19, b"\0"))
+                return Welcome(version, bool(supervised), uid, gid, clock)
             case _Type.CHECKED:
                 return Checked(struct.unpack_from("<I", payload)[0], payload[4:])
+            case _Type.LOOKED:
+                return Looked(struct.unpack_from("<I", payload)[0], tuple(_founds(payload[4:])))
+            case _Type.LISTED:
+                return _listed(payload)
+            case _Type.CONTENT:
+                id, *found = _READ.unpack_from(payload)
+                return Content(id, Found(*found), payload[_READ.size :])
+            case _Type.CHANGED:
+                folder, name = _texts(payload[2:], 2)
+                return Changed(payload[0], Change(payload[1]), folder, name)
+            case _Type.SIGNALLED:
+                id, result = struct.unpack("<IB", payload)
+                return Signalled(id, SignalResult(result))
             case _Type.FAILED:
                 path, text, where = _texts(payload[2:], 3)
                 return Failed(payload[0], Reason(payload[1]), path, _words(text), _words(where))
@@ -295,6 +441,28 @@ def _reply(type: int, payload: bytes) -> Reply:
     except (struct.error, ValueError, IndexError) as error:
         raise ProtocolError(f"broken frame of type {type} from the helper in the container") from error
     raise ProtocolError(f"unknown frame of type {type} from the helper in the container")
+
+
+def _founds(payload: bytes) -> Iterator[Found]:
+    for kind, mode, size, mtime, digest in struct.iter_unpack("<cHQq32s", payload):
+        yield Found(kind, mode, size, mtime, digest)
+
+
+def _listed(payload: bytes) -> Listed:
+    id, listing = struct.unpack_from("<IB", payload)
+    if listing == Listing.FAILED:
+        return Listed(id, Listing.FAILED, (), Reason(payload[5]), _words(_texts(payload[6:], 1)[0]))
+    entries = []
+    at = 5
+    while at < len(payload):
+        found = Found(*_FOUND.unpack_from(payload, at))
+        (size,) = struct.unpack_from("<H", payload, at + _FOUND.size)
+        start = at + _FOUND.size + 2
+        at = start + size
+        if at > len(payload):
+            raise ValueError("text of another size than said")
+        entries.append((payload[start:at], found))
+    return Listed(id, Listing(listing), tuple(entries))
 
 
 def _texts(payload: bytes, count: int) -> list[bytes]:
