@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from innerloop.cluster.provider import Status
     from innerloop.events import Emit
     from innerloop.kube.client import Client
+
+# a shell starts what it puts into the background with ^C ignored, and so would be all that tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLUSTER = "innerloop-test"
 IMAGES = ("busybox:1.36", "python:3.12-slim")
