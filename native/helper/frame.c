@@ -1,4 +1,5 @@
 /* Frames of the sync protocol: little endian, `u32 size of the payload, u8 type, payload`. No I/O here. */
+#define _GNU_SOURCE
 #include <string.h>
 
 #include "helper.h"
@@ -55,18 +56,31 @@ struct operation take_operation(struct cursor *cursor) {
     operation.flags = take_u8(cursor);
     operation.mode = take_u16(cursor);
     operation.path = take_string(cursor, &operation.path_size);
+    operation.guard = (struct guard){0};
+    if (operation.flags & FLAG_GUARDED) {
+        operation.guard.kind = (char)take_u8(cursor);
+        memcpy(operation.guard.digest, take_bytes(cursor, DIGEST_SIZE), DIGEST_SIZE);
+    }
     return operation;
 }
 
-static void put_bytes(struct builder *frame, const void *data, size_t size) {
+bool copy_text(char text[PATH_MAX], const uint8_t *bytes, size_t size) {
+    if (size >= PATH_MAX || memchr(bytes, 0, size))
+        return false;
+    memcpy(text, bytes, size);
+    text[size] = 0;
+    return true;
+}
+
+void put_bytes(struct builder *frame, const void *data, size_t size) {
     if (frame->capacity - frame->size < size)
         return;
     memcpy(frame->data + frame->size, data, size);
     frame->size += size;
 }
 
-static void put_number(struct builder *frame, uint32_t value, size_t size) {
-    uint8_t bytes[4];
+static void put_number(struct builder *frame, uint64_t value, size_t size) {
+    uint8_t bytes[8];
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(value >> (8 * i));
     put_bytes(frame, bytes, size);
@@ -81,6 +95,14 @@ void frame_begin(struct builder *frame, uint8_t *data, size_t capacity, uint8_t 
 void put_u8(struct builder *frame, uint8_t value) { put_number(frame, value, 1); }
 void put_u16(struct builder *frame, uint16_t value) { put_number(frame, value, 2); }
 void put_u32(struct builder *frame, uint32_t value) { put_number(frame, value, 4); }
+void put_u64(struct builder *frame, uint64_t value) { put_number(frame, value, 8); }
+
+void put_found(struct builder *frame, const struct found *found) {
+    put_u8(frame, (uint8_t)found->kind);
+    put_u16(frame, found->mode);
+    put_u64(frame, found->size);
+    put_u64(frame, (uint64_t)found->mtime);
+}
 
 void put_string(struct builder *frame, const void *data, size_t size) {
     if (frame->capacity - frame->size < size + 2)

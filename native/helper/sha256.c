@@ -1,4 +1,5 @@
 /* SHA-256 by FIPS 180-4, section 6.2. */
+#define _GNU_SOURCE
 #include <string.h>
 
 #include "helper.h"

@@ -40,12 +40,6 @@ static bool restarting, killed, stopping;
 static int64_t deadline;
 static struct client clients[MAX_CLIENTS];
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The container's log is where people look first. One write, so that lines of the program do not mix with it. */
 static void say(const char *format, ...) {
     char line[1024] = "[innerloop] ";
@@ -163,7 +157,7 @@ static void restart(void) {
     if (restarting || stopping)
         return;
     restarting = true;
-    deadline = now_ms() + grace_ms;
+    deadline = monotonic_ms() + grace_ms;
     tell_state();
     signal_group(SIGTERM);
     signal_group(SIGCONT);
@@ -177,7 +171,7 @@ static void proceed(void) {
         start();
         return;
     }
-    if (now_ms() < deadline)
+    if (monotonic_ms() < deadline)
         return;
     if (killed && !app) {
         start(); /* someone else's child that nobody reaps: do not wait for it for ever */
@@ -187,7 +181,7 @@ static void proceed(void) {
         say("%s did not end %g s after SIGTERM: killed", command[0], grace_ms / 1000.0);
     signal_group(SIGKILL);
     killed = true;
-    deadline = now_ms() + KILL_WAIT_MS;
+    deadline = monotonic_ms() + KILL_WAIT_MS;
 }
 
 static void app_ended(int wait_status) {
@@ -235,20 +229,36 @@ static void take_signal(const struct signalfd_siginfo *info) {
     }
 }
 
+/* To all processes that the command started and that did not leave its group. */
+static void answer_signal(struct client *client, uint32_t id, int number) {
+    uint8_t buffer[16];
+    struct builder frame;
+    bool sent = !group_is_empty() && kill(-group, number) == 0;
+    frame_begin(&frame, buffer, sizeof buffer, SIGNALLED);
+    put_u32(&frame, id);
+    put_u8(&frame, sent ? SIGNAL_SENT : SIGNAL_NO_PROCESS);
+    frame_end(&frame);
+    send_to(client, &frame);
+}
+
 static void take_request(struct client *client) {
     uint8_t buffer[64];
     struct frame frame;
     ssize_t size = recv(client->fd, buffer, sizeof buffer, 0);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (size <= 0 || frame_next(buffer, (size_t)size, &frame) <= 0 || frame.type != RESTART) {
+    bool whole = size > 0 && frame_next(buffer, (size_t)size, &frame) > 0;
+    uint32_t id = whole ? take_u32(&frame.payload) : 0;
+    if (whole && frame.type == RESTART) {
+        client->waits = true;
+        client->request = id;
+        restart();
+    } else if (whole && frame.type == SIGNAL) {
+        answer_signal(client, id, take_u8(&frame.payload));
+    } else {
         close(client->fd);
         client->fd = -1;
-        return;
     }
-    client->waits = true;
-    client->request = take_u32(&frame.payload);
-    restart();
 }
 
 static void take_client(int listener) {
@@ -279,7 +289,7 @@ static void wait_and_take(int signals, int listener) {
     struct pollfd sources[2 + MAX_CLIENTS] = {{signals, POLLIN, 0}, {listener, POLLIN, 0}};
     for (int i = 0; i < MAX_CLIENTS; i++)
         sources[2 + i] = (struct pollfd){clients[i].fd, POLLIN, 0};
-    int64_t left = deadline - now_ms();
+    int64_t left = deadline - monotonic_ms();
     if (poll(sources, 2 + MAX_CLIENTS, !restarting ? -1 : left > 0 ? (int)left + 1 : 0) < 0)
         return;
     struct signalfd_siginfo info;

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from innerloop.dev import sync_protocol as protocol
 from innerloop.dev.sync_protocol import (
+    Changed,
     Checked,
     Committed,
+    Content,
     Expected,
     Failed,
     Fatal,
+    Found,
+    Listed,
+    Listing,
+    Looked,
     ProtocolError,
     Reply,
     Restarted,
+    Signalled,
+    SignalResult,
     State,
     Welcome,
 )
@@ -27,8 +36,9 @@ from innerloop.kube.execution import ExecStream
 ANSWER_SECONDS = 30.0
 """For answers that need no work."""
 
-
-Answer = asyncio.Future[Checked | Committed | Restarted]
+Answer = asyncio.Future[Restarted]
+_AnyAnswer = Checked | Looked | Listed | Content | Committed | Restarted | Signalled
+_Question = TypeVar("_Question")
 
 
 class Stream(Protocol):
@@ -65,19 +75,39 @@ class ExecOutput:
         await self._stream.write(data)
 
 
-class Connection:
-    """Requests of one sender at a time. All methods raise Disconnected, and what the stream raises."""
+class _Waiting(NamedTuple):
+    """A request under way."""
 
-    def __init__(self, stream: Stream, on_reply: Callable[[State | Restarted], None]) -> None:
+    kind: type[_AnyAnswer]
+    answer: asyncio.Future[Any]
+
+
+class Connection:
+    """Requests to one helper, of any number of tasks at a time: it answers them in the order in which they were sent.
+
+    All methods raise Disconnected when the stream ends or has ended, and what the stream raises.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        on_reply: Callable[[State | Restarted], None],
+        on_changed: Callable[[Changed], None],
+    ) -> None:
         self._stream = stream
         self._on_reply = on_reply
+        self._on_changed = on_changed
         self._ids = 0
         loop = asyncio.get_running_loop()
         self._welcome: asyncio.Future[Welcome] = loop.create_future()
         self._received: asyncio.Future[None] = loop.create_future()
-        self._answers: dict[int, Answer] = {}
+        self._writing = asyncio.Lock()
+        self._waiting: dict[int, _Waiting] = {}
+        self._listed: dict[int, list[tuple[bytes, Found]]] = {}
+        """Entries of folders of which more follows."""
         self._restarts: set[int] = set()
         self._failed: list[Failed] = []
+        """Since the last commit."""
         self._ended: LoopError | None = None
 
     async def greet(self) -> Welcome:
@@ -90,27 +120,57 @@ class Connection:
 
     async def check(self, expected: Sequence[Expected]) -> bytes:
         """One Difference per path."""
-        answers = []
-        for part in _parts(expected):
-            answers.append(self._expect())
-            await self.write(protocol.check(self._ids, part))
-        return b"".join([answer.results for answer in await asyncio.gather(*answers) if isinstance(answer, Checked)])
+        answers = [
+            await self._send(Checked, partial(protocol.check, expected=part))
+            for part in _parts(expected, protocol.check_size)
+        ]
+        checked: list[Checked] = [await answer for answer in answers]
+        return b"".join(one.results for one in checked)
+
+    async def look(self, paths: Sequence[tuple[int, bytes]]) -> list[Found]:
+        """What is at each path (root, path), with digests."""
+        answers = [
+            await self._send(Looked, partial(protocol.look, paths=part)) for part in _parts(paths, protocol.look_size)
+        ]
+        looked: list[Looked] = [await answer for answer in answers]
+        return [found for one in looked for found in one.found]
+
+    async def list_folder(self, root: int, path: bytes, *, watch: bool) -> Listed:
+        """All entries of a folder, or why there are none; ``watch``: ``on_changed`` hears of changes in it from
+        before it was read on."""
+        answer = await self._send(Listed, lambda id: protocol.list_folder(id, root, path, watch=watch))
+        listed: Listed = await answer
+        return listed
+
+    async def read(self, root: int, path: bytes, offset: int, size: int) -> Content:
+        """At most CHUNK bytes of a file from ``offset`` on, or of a link's target."""
+        content: Content = await (await self._send(Content, lambda id: protocol.read(id, root, path, offset, size)))
+        return content
+
+    async def signal(self, number: int) -> SignalResult:
+        """Send a signal to the developed process and its group."""
+        signalled: Signalled = await (await self._send(Signalled, lambda id: protocol.signal(id, number)))
+        return signalled.result
 
     async def write(self, data: bytes) -> None:
-        """Send operations; the next commit tells what became of them."""
-        try:
-            await self._stream.write(data)
-        except ConnectionFailed as error:
-            # why is told by what was received last
-            await asyncio.wait([self._received], timeout=1)
-            raise self._ended or error from None
+        """Send operations: whole frames; the next commit tells what became of them."""
+        async with self._writing:
+            if self._ended:
+                raise self._ended
+            try:
+                await self._stream.write(data)
+            except ConnectionFailed as error:
+                # why is told by what was received last
+                await asyncio.wait([self._received], timeout=1)
+                raise self._ended or error from None
+            except asyncio.CancelledError:
+                # part of a frame may be on its way: nothing that follows would be understood
+                self._end(Disconnected("a request to the helper in the container was given up while it was sent"))
+                raise
 
     async def commit(self) -> list[Failed]:
         """Wait until all operations so far are done; returns those that could not be."""
-        answer = self._expect()
-        await self.write(protocol.commit(self._ids))
-        await answer
-        failed, self._failed = self._failed, []
+        failed: list[Failed] = await (await self._send(Committed, protocol.commit))
         return failed
 
     async def ping(self) -> None:
@@ -123,10 +183,12 @@ class Connection:
 
     async def restart(self) -> Answer:
         """Ask for a new process; the future has the answer, which takes as long as the old one needs to end."""
-        answer = self._expect()
-        self._restarts.add(self._ids)
-        await self.write(protocol.restart(self._ids))
-        return answer
+
+        def frame(id: int) -> bytes:
+            self._restarts.add(id)
+            return protocol.restart(id)
+
+        return await self._send(Restarted, frame)
 
     async def receive(self) -> None:
         """Take replies until the stream ends; then whoever waits gets the reason."""
@@ -140,13 +202,19 @@ class Connection:
         except LoopError as error:
             self._end(error)
 
-    def _expect(self) -> Answer:
+    async def _send(self, kind: type[_AnyAnswer], frame: Callable[[int], bytes]) -> asyncio.Future[Any]:
+        """Send the request that ``frame`` makes with its number; of a commit, the answer is what failed before it."""
         if self._ended:
             raise self._ended
         self._ids += 1
-        answer: Answer = asyncio.get_running_loop().create_future()
-        self._answers[self._ids] = answer
-        return answer
+        id = self._ids
+        waiting = self._waiting[id] = _Waiting(kind, asyncio.get_running_loop().create_future())
+        try:
+            await self.write(frame(id))
+        except BaseException:
+            self._waiting.pop(id, None)
+            raise
+        return waiting.answer
 
     def _take(self, reply: Reply) -> None:
         match reply:
@@ -155,31 +223,48 @@ class Connection:
                     raise _other_version(reply.version)
                 if not self._welcome.done():
                     self._welcome.set_result(reply)
-            case Checked() | Committed():
-                self._answer(reply.id, reply)
+            case Committed():
+                failed, self._failed = self._failed, []
+                self._answer(reply.id, reply, failed)
+            case Listed():
+                self._take_listed(reply)
+            case Checked() | Looked() | Content() | Signalled():
+                self._answer(reply.id, reply, reply)
             case Restarted():
                 # one start answers all requests before it
                 for id in sorted(id for id in self._restarts if id <= reply.id):
                     self._restarts.discard(id)
-                    self._answer(id, reply)
+                    self._answer(id, reply, reply)
                 self._on_reply(reply)
             case State():
                 self._on_reply(reply)
+            case Changed():
+                self._on_changed(reply)
             case Failed():
                 self._failed.append(reply)
             case Fatal():
                 raise ProtocolError(f"the helper in the container gave up: {reply.text}")
 
-    def _answer(self, id: int, reply: Checked | Committed | Restarted) -> None:
-        answer = self._answers.pop(id, None)
-        if answer and not answer.done():
-            answer.set_result(reply)
+    def _take_listed(self, reply: Listed) -> None:
+        entries = self._listed.setdefault(reply.id, [])
+        entries += reply.entries
+        if reply.listing != Listing.MORE:
+            del self._listed[reply.id]
+            self._answer(reply.id, reply, reply._replace(entries=tuple(entries)))
+
+    def _answer(self, id: int, reply: _AnyAnswer, result: object) -> None:
+        waiting = self._waiting.pop(id, None)
+        if waiting and not isinstance(reply, waiting.kind):
+            raise ProtocolError("the helper in the container answers another question than asked")
+        if waiting and not waiting.answer.done():
+            waiting.answer.set_result(result)
 
     def _end(self, error: LoopError) -> None:
+        if self._ended:
+            return
         self._ended = error
         self._received.set_result(None)
-        waiting: list[asyncio.Future[Any]] = [self._welcome, *self._answers.values()]
-        for answer in waiting:
+        for answer in (self._welcome, *(waiting.answer for waiting in self._waiting.values())):
             if not answer.done():
                 answer.set_exception(error)
                 # it is told to whoever asks next, also when nobody waits for this answer
@@ -187,9 +272,17 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(stream: Stream, on_reply: Callable[[State | Restarted], None]) -> AsyncIterator[Connection]:
-    """A connection whose replies are taken as long as the context is open."""
-    connection = Connection(stream, on_reply)
+async def connected(
+    stream: Stream,
+    on_reply: Callable[[State | Restarted], None],
+    on_changed: Callable[[Changed], None] = lambda changed: None,
+) -> AsyncIterator[Connection]:
+    """A connection whose replies are taken as long as the context is open.
+
+    ``on_changed`` hears of watched folders in order with the answers: what it is told before the answer to a list is
+    older than that list.
+    """
+    connection = Connection(stream, on_reply, on_changed)
     try:
         async with asyncio.TaskGroup() as tasks:
             receiving = tasks.create_task(connection.receive(), name="receive from helper")
@@ -199,11 +292,12 @@ async def connected(stream: Stream, on_reply: Callable[[State | Restarted], None
         raise single_failure(group) from None
 
 
-def _parts(expected: Sequence[Expected]) -> Iterable[list[Expected]]:
-    part: list[Expected] = []
+def _parts(questions: Iterable[_Question], size_of: Callable[[_Question], int]) -> Iterator[list[_Question]]:
+    """As many as fit one frame each."""
+    part: list[_Question] = []
     size = 4
-    for one in expected:
-        more = protocol.check_size(one)
+    for one in questions:
+        more = size_of(one)
         if part and (len(part) == protocol.MAX_CHECKS or size + more > protocol.MAX_PAYLOAD):
             yield part
             part, size = [], 4

@@ -359,6 +359,11 @@ def list_folder(id: int, root: int, path: bytes, *, watch: bool) -> bytes:
     return _frame(_Type.LIST, struct.pack("<IB", id, _WATCH if watch else 0), _head(Head(root, path)))
 
 
+def look_size(path: tuple[int, bytes]) -> int:
+    """Bytes that one path takes in a look frame."""
+    return _OPERATION.size + len(path[1])
+
+
 def read(id: int, root: int, path: bytes, offset: int, size: int) -> bytes:
     """Asks for a part of a file, at most CHUNK bytes, or for a link's target."""
     return _frame(_Type.READ, struct.pack("<I", id), _head(Head(root, path)), struct.pack("<QI", offset, size))

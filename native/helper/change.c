@@ -1,0 +1,272 @@
+/* Changing files below a root. docs/sync-protocol.md, section "Changes", tells what these mean. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+#define ONLY_NEW 1 /* RENAME_NOREPLACE, renameat2(2) */
+
+/* What root makes belongs to whom the replaced file, or else the folder, belongs to: the program may run as another
+ * user than this process. Failure is no error: the file arrives all the same. */
+static void give_to_owner(int folder, const char *name, const struct stat *former) {
+    struct stat parent;
+    if (geteuid() != 0 || (!former && fstat(folder, &parent) != 0))
+        return;
+    const struct stat *owner = former ? former : &parent;
+    if (fchownat(folder, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+}
+
+/* Python's .pyc files, HTTP caches and make compare whole seconds and the size: two edits of equal size within one
+ * second must not look the same to them. */
+static void tell_apart(int folder, const char *name, const struct stat *former) {
+    struct stat new;
+    if (!former || !S_ISREG(former->st_mode) || fstatat(folder, name, &new, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    if (new.st_size != former->st_size || new.st_mtim.tv_sec > former->st_mtim.tv_sec)
+        return;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = former->st_mtim.tv_sec + 1}};
+    if (utimensat(folder, name, times, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+}
+
+/* Rename to where nothing is: the system sees to it that it stays so. Not every file system can. */
+static int move_to_new(int from_folder, const char *from, int folder, const char *name) {
+    if (syscall(SYS_renameat2, from_folder, from, folder, name, ONLY_NEW) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return errno == EEXIST ? E_CHANGED : errno;
+    return renameat(from_folder, from, folder, name) == 0 ? 0 : errno;
+}
+
+/* Rename that also replaces an empty folder. */
+static int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
+    int error = guard_error(folder, name, guard);
+    if (error)
+        return error;
+    if (guard && guard->kind == '-')
+        return move_to_new(from_folder, from, folder, name);
+    if (renameat(from_folder, from, folder, name) == 0)
+        return 0;
+    if (errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST)
+        return errno;
+    if (unlinkat(folder, name, AT_REMOVEDIR) != 0 || renameat(from_folder, from, folder, name) != 0)
+        return errno;
+    return 0;
+}
+
+static void temporary_name(char *name, size_t size) {
+    static unsigned count;
+    snprintf(name, size, ".loop-%ld-%u.tmp", (long)getpid(), ++count);
+}
+
+bool is_temporary(const char *name) {
+    const char digits[] = "0123456789";
+    if (strncmp(name, ".loop-", 6) != 0)
+        return false;
+    size_t pid = strspn(name + 6, digits);
+    if (pid == 0 || name[6 + pid] != '-')
+        return false;
+    size_t count = strspn(name + 7 + pid, digits);
+    return count > 0 && strcmp(name + 7 + pid + count, ".tmp") == 0;
+}
+
+/* The folder of a target, made if need be; but not where the guard wants something to be in it already. */
+static int target_folder(const struct target *target, const char **name) {
+    bool exists = target->guard && target->guard->kind != '-';
+    int folder = tree_parent(target->root, target->path, !exists, name);
+    return exists && folder < 0 && is_absent(-folder) ? -E_CHANGED : folder;
+}
+
+int change_folder(const struct target *target) {
+    if (!*target->path)
+        return tree_root(target->root, true);
+    const char *name;
+    int folder = target_folder(target, &name);
+    if (folder < 0)
+        return -folder;
+    int error = guard_error(folder, name, target->guard);
+    if (error)
+        return error;
+    struct stat found;
+    bool exists = fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0;
+    if (exists && S_ISDIR(found.st_mode))
+        return target->exact && fchmodat(folder, name, target->mode, 0) != 0 ? errno : 0;
+    if (exists && unlinkat(folder, name, 0) != 0)
+        return errno;
+    if (mkdirat(folder, name, 0700) != 0)
+        return errno;
+    give_to_owner(folder, name, NULL);
+    return fchmodat(folder, name, target->mode, 0) != 0 ? errno : 0;
+}
+
+int change_link(const struct target *target, const char *to) {
+    const char *name;
+    char temporary[48];
+    int folder = target_folder(target, &name);
+    if (folder < 0)
+        return -folder;
+    temporary_name(temporary, sizeof temporary);
+    if (symlinkat(to, folder, temporary) != 0)
+        return errno;
+    give_to_owner(folder, temporary, NULL);
+    int error = move(folder, temporary, folder, name, target->guard);
+    if (error)
+        unlinkat(folder, temporary, 0);
+    return error;
+}
+
+int change_delete(const struct target *target) {
+    const char *name;
+    const struct guard *guard = target->guard;
+    int folder = tree_parent(target->root, target->path, false, &name);
+    /* below what is no folder of this tree there is nothing to delete */
+    if (folder < 0 && is_absent(-folder))
+        return guard && guard->kind != '-' ? E_CHANGED : 0;
+    if (folder < 0)
+        return -folder;
+    int error = guard_error(folder, name, guard);
+    if (error)
+        return error;
+    /* a guard that wants nothing there leaves nothing to do, and what came since alone */
+    if ((guard && guard->kind == '-') || unlinkat(folder, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    error = errno;
+    /* unlink(2): EISDIR is Linux' own, POSIX says EPERM for a folder */
+    if (error != EISDIR && error != EPERM)
+        return error;
+    if (unlinkat(folder, name, AT_REMOVEDIR) == 0)
+        return 0;
+    return errno == ENOTDIR ? error : errno;
+}
+
+/* The mode is set first: the file never appears in its place with another one. */
+static int move_with_mode(
+    int from_folder, const char *from, const struct stat *source, int folder, const char *name,
+    const struct target *target) {
+    struct stat former;
+    int error = guard_error(folder, name, target->guard);
+    if (error)
+        return error;
+    bool replaces = fstatat(folder, name, &former, AT_SYMLINK_NOFOLLOW) == 0;
+    mode_t mode = target->exact ? target->mode : (source->st_mode & 07777) | (target->mode & 0111);
+    if ((source->st_mode & 07777) != mode && fchmodat(from_folder, from, mode, 0) != 0)
+        return errno;
+    error = move(from_folder, from, folder, name, target->guard);
+    if (!error && replaces)
+        tell_apart(folder, name, &former);
+    return error;
+}
+
+int change_rename(const struct target *target, const char *from, const uint8_t *digest) {
+    const char *name, *from_name;
+    struct stat source;
+    int shared = tree_parent(target->root, from, false, &from_name);
+    if (shared < 0)
+        return shared == -E_OUTSIDE ? E_OUTSIDE : E_CHANGED;
+    int from_folder = fcntl(shared, F_DUPFD_CLOEXEC, 3);
+    if (from_folder < 0)
+        return errno;
+    int error = fstatat(from_folder, from_name, &source, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(source.st_mode)
+        ? content_error(from_folder, from_name, digest)
+        : E_CHANGED;
+    int folder = error ? -error : target_folder(target, &name);
+    error = folder < 0 ? -folder : move_with_mode(from_folder, from_name, &source, folder, name, target);
+    close(from_folder);
+    return error;
+}
+
+int change_mode(const struct target *target) {
+    const char *name;
+    struct stat found;
+    int folder = tree_parent(target->root, target->path, false, &name);
+    if (folder < 0)
+        return -folder;
+    int error = guard_error(folder, name, target->guard);
+    if (error)
+        return error;
+    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno;
+    if (S_ISLNK(found.st_mode))
+        return E_LINK;
+    return fchmodat(folder, name, wanted_mode(&found, target->mode, target->exact), 0) != 0 ? errno : 0;
+}
+
+int incoming_begin(struct incoming *file, const struct target *target) {
+    const char *name;
+    int shared = target_folder(target, &name);
+    if (shared < 0)
+        return -shared;
+    int parent = fcntl(shared, F_DUPFD_CLOEXEC, 3);
+    if (parent < 0)
+        return errno;
+    temporary_name(file->temporary, sizeof file->temporary);
+    file->fd = openat(parent, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file->fd < 0) {
+        int error = errno;
+        close(parent);
+        return error;
+    }
+    file->parent = parent;
+    file->mode = target->mode;
+    file->exact = target->exact;
+    file->guarded = target->guard != NULL;
+    if (target->guard)
+        file->guard = *target->guard;
+    memcpy(file->name, name, strlen(name) + 1);
+    sha256_begin(&file->hash);
+    return 0;
+}
+
+int incoming_data(struct incoming *file, const uint8_t *data, size_t size) {
+    sha256_add(&file->hash, data, size);
+    while (size > 0) {
+        ssize_t written = write(file->fd, data, size);
+        if (written < 0 && errno != EINTR)
+            return errno;
+        if (written > 0)
+            data += written, size -= (size_t)written;
+    }
+    return 0;
+}
+
+int incoming_end(struct incoming *file, const uint8_t *digest) {
+    uint8_t found[DIGEST_SIZE];
+    struct stat stat;
+    sha256_end(&file->hash, found);
+    bool exists = fstatat(file->parent, file->name, &stat, AT_SYMLINK_NOFOLLOW) == 0;
+    const struct stat *former = exists ? &stat : NULL;
+    int error = memcmp(found, digest, DIGEST_SIZE) == 0 ? 0 : E_CHANGED;
+    if (!error) {
+        give_to_owner(file->parent, file->temporary, former);
+        if (fchmod(file->fd, wanted_mode(former, file->mode, file->exact)) != 0)
+            error = errno;
+        tell_apart(file->parent, file->temporary, former);
+    }
+    /* some file systems tell about a full disk only here */
+    if (close(file->fd) != 0 && !error)
+        error = errno;
+    if (!error)
+        error = move(file->parent, file->temporary, file->parent, file->name, file->guarded ? &file->guard : NULL);
+    if (error)
+        unlinkat(file->parent, file->temporary, 0);
+    close(file->parent);
+    file->parent = -1;
+    return error;
+}
+
+void incoming_abort(struct incoming *file) {
+    if (file->parent < 0)
+        return;
+    unlinkat(file->parent, file->temporary, 0);
+    close(file->fd);
+    close(file->parent);
+    file->parent = -1;
+}
+
