@@ -127,6 +127,17 @@ class SyncPath(Model, frozen=True, kw_only=True):
     initial: Strategy = "preferLocal"
 
 
+LINUX_SIGNALS = {
+    name: number
+    for number, name in enumerate(
+        "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
+        "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(),
+        start=1,
+    )
+}
+"""Names without SIG to their numbers on amd64 and arm64 (signal(7)): containers run Linux, this machine may not."""
+
+
 class SyncAction(Model, frozen=True, kw_only=True):
     """What follows when synced files match; exactly one of ``exec``, ``run`` and ``signal`` is set."""
 

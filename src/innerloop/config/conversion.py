@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,18 @@ class Converter:
     def dev(self, sections: dict[str, format.Dev], images: Iterable[str]) -> dict[str, model.DevTarget]:
         known = list(images)
         return {name: self._dev_target(name, section, known) for name, section in sections.items()}
+
+    def check_rebuilds(self, targets: Iterable[model.DevTarget], images: dict[str, model.Image]) -> None:
+        """Tell targets whose ``rebuild`` no build could heed."""
+        for target in (target for target in targets if target.rebuild and target.sync):
+            path, image = f"dev.{target.name}.rebuild", images.get(target.image or "")
+            if target.selector:
+                self._problem(f"{path} means nothing beside 'selector'", path, "name the image to build with 'image'")
+            elif image and not any(
+                one.local == image.context or image.context in one.local.parents for one in target.sync
+            ):
+                told = f"{path}: no synced folder is in the context of the image {image.name}, {image.context}"
+                self._problem(told, path, "a build would not see the files; sync a folder of the context")
 
     def dependencies(self, sections: dict[str, format.DependencyEntry]) -> dict[str, model.Dependency]:
         found = {name: self._dependency(name, section) for name, section in sections.items()}
@@ -142,6 +153,9 @@ class Converter:
         elif image is not None and image not in images:
             hint = suggestion(image, images) if section.image else "name one with 'image', or pods with 'selector'"
             self._problem(f"{path}: images has no '{image}'", f"{path}.image", hint)
+        for key in ("actions", "rebuild"):
+            if getattr(section, key) and not section.sync:
+                self._problem(f"{path}.{key} means nothing without 'sync'", f"{path}.{key}", None)
         return model.DevTarget(
             name=name,
             image=image,
@@ -184,8 +198,11 @@ class Converter:
                 what = "has none of" if not given else "has more than one of"
                 self._problem(f"{place} {what} {', '.join(ACTION_KINDS)}", place, "give exactly one")
             name = (entry.signal or "").upper().removeprefix("SIG")
-            if name and f"SIG{name}" not in signal.Signals.__members__:
-                self._problem(f"{place}: there is no signal '{entry.signal}'", f"{place}.signal", "for instance HUP")
+            if name and name not in model.LINUX_SIGNALS:
+                hint = suggestion(name, model.LINUX_SIGNALS)
+                self._problem(f"{place}: there is no signal '{entry.signal}'", f"{place}.signal", hint)
+            if not any(as_list(entry.files)):
+                self._problem(f"{place} names no files", f"{place}.files", "'**' stands for all")
             yield model.SyncAction(
                 files=tuple(as_list(entry.files)),
                 exec=self._split(entry.exec, f"{place}.exec"),

@@ -185,13 +185,16 @@ def _fill(tree: Mapping, names: Definitions, scope: dict[str, Variable], problem
 
 def _convert(checked: format.File, file: Path, places: dict[str, Location], problems: Problems) -> Project:
     convert = Converter(file.parent, checked.name, places, problems)
+    images = convert.images(checked.images)
+    dev = convert.dev(checked.dev, images)
+    convert.check_rebuilds(dev.values(), images)
     return Project(
         name=checked.name,
         file=file,
         folder=file.parent,
-        images=convert.images(checked.images),
+        images=images,
         manifests=convert.manifests(checked.manifests),
-        dev=convert.dev(checked.dev, checked.images),
+        dev=dev,
         dependencies=convert.dependencies(checked.dependencies),
         hooks={point: tuple(as_list(commands)) for point, commands in checked.hooks.items()},
         commands=convert.commands(checked.commands),
