@@ -95,7 +95,7 @@ class Synced(Event, frozen=True, kw_only=True, tag="sync"):
     """From the save (or the start of the comparison) to the acknowledgement."""
     initial: bool = False
     action: str = ""
-    """What followed: ``restarted``, empty for nothing."""
+    """What follows: ``restart``, ``actions`` (told as steps), both, empty for nothing."""
     paths: tuple[str, ...] = ()
     """The first few changed paths, relative to the sync root."""
 

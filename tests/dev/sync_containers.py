@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from innerloop.dev import helper
+from innerloop.dev.actions import Surroundings
 from innerloop.dev.local_tree import Key, LocalTree, SyncRoot, look
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_connection import Connection, connected
@@ -50,7 +51,7 @@ class Pipes:
 class Developed:
     """A local folder, a folder that stands for a container's, and the sync between them."""
 
-    def __init__(self, folder: Path, **target: object) -> None:
+    def __init__(self, folder: Path, *, surroundings: Surroundings | None = None, **target: object) -> None:
         self.local = folder / "local"
         self.remote = folder / "remote"
         self.local.mkdir(exist_ok=True)
@@ -58,7 +59,8 @@ class Developed:
         self.events: list[Event] = []
         sync = (SyncPath(local=self.local, remote=str(self.remote)),)
         fields = {"name": "web", "sync": sync, **target}
-        self.sync = ContainerSync(self.tree, DevTarget(**fields), CONTAINER, self.events.append)  # type: ignore[arg-type] # keywords of the test
+        wanted = DevTarget(**fields)  # type: ignore[arg-type] # keywords of the test
+        self.sync = ContainerSync(self.tree, wanted, CONTAINER, self.events.append, surroundings)
         self.pipes: Pipes | None = None
 
     def look(self) -> None:

@@ -176,3 +176,12 @@ async def test_names_are_bytes(tmp_path: Path) -> None:
         Path(os.fsdecode(os.fsencode(root) + b"/" + name)).touch()
     (root / ".gitignore").write_text("*.log\n")
     assert counted(await read_rules(root)) == {os.fsdecode(b"\xff.txt"), ".gitignore"}
+
+
+async def test_files_that_only_an_image_brings_do_not_count_whatever_the_rest_says(repository: Path) -> None:
+    write(repository, "web/requirements.txt", "web/main.py", "web/lib/requirements.txt")
+    (repository / "web/.gitignore").write_text("requirements.txt\n")
+    git(repository, "add", "--force", ".")
+    built = repository / "web/requirements.txt"
+    rules = await read_rules(repository / "web", ["!requirements.txt"], never=lambda path: path == built)
+    assert counted(rules) == {".gitignore", "main.py", "lib/requirements.txt"}

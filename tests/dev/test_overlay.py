@@ -11,7 +11,7 @@ import pytest
 from innerloop.dev.overlay import original_command, overlay
 from innerloop.errors import LoopError
 from innerloop.manifest import Manifest
-from innerloop.project import DevTarget, SyncPath
+from innerloop.project import DevTarget, SyncAction, SyncPath
 
 SYNC = (SyncPath(local=Path("/src/web"), remote="/app"),)
 
@@ -107,6 +107,12 @@ def test_unknown_command_is_only_mounted() -> None:
     changed = developed(deployment(container()), image=Built("web", "web"))
     assert "command" not in changed
     assert changed["volumeMounts"][0]["mountPath"] == "/.innerloop"
+
+
+def test_signal_to_an_unknown_command_is_refused() -> None:
+    actions = (SyncAction(files=("*",), signal="HUP"),)
+    with pytest.raises(LoopError, match="its command is not known"):
+        developed(deployment(container()), target(actions=actions), image=Built("web", "web"))
 
 
 def test_restart_of_an_unknown_command_is_refused_with_what_to_do() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from innerloop.dev.pods import PodContainer, follow_pods, running_containers, target_containers
+from innerloop.dev.pods import PodContainer, follow_pods, main_container, running_containers, target_containers
 from innerloop.kube import execution
 from innerloop.kube.client import Client
+from innerloop.project import DevTarget
 from tests.kube import pods
 
 Following = AsyncGenerator[tuple[PodContainer, ...], None]
@@ -47,6 +48,29 @@ def test_pod_without_annotation_has_nothing_of_a_target() -> None:
 
 def test_pod_without_status_has_no_containers() -> None:
     assert running_containers({"metadata": {"name": "p", "uid": "u"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "annotations", "named", "meant"),
+    [
+        (["app"], {}, None, "app"),
+        (["app", "side"], {}, None, None),
+        (["app", "side"], {}, "side", "side"),
+        (["app", "side"], {}, "other", None),
+        (["app", "side"], {"kubectl.kubernetes.io/default-container": "side"}, None, "side"),
+    ],
+)
+def test_the_container_that_is_meant_in_a_pod_of_others(
+    names: list[str], annotations: dict[str, str], named: str | None, meant: str | None
+) -> None:
+    pod = {**_pod(annotations=annotations), "spec": {"containers": [{"name": name} for name in names]}}
+    assert main_container(pod, named) == meant
+
+
+def test_a_pod_of_others_needs_no_annotation() -> None:
+    pod = {**_pod(), "spec": {"containers": [{"name": "app"}, {"name": "side"}]}}
+    found = running_containers(pod, "web", DevTarget(name="web", selector={"app": "a"}, container="side"))
+    assert [one.container for one in found] == ["side"]
 
 
 @pytest.mark.cluster

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerloop.dev import sync_protocol as protocol
+from innerloop.dev.globs import parse_globs
 from innerloop.dev.sync_connection import Disconnected
-from innerloop.dev.sync_container import restart_patterns
 from innerloop.events import Notice, ProcessState
 from tests.dev.sync_containers import Developed, listing
 from tests.waiting import until
@@ -240,12 +240,12 @@ async def test_states_of_the_process_are_told_when_they_change(developed: Develo
     ],
 )
 def test_restart_globs(glob: str, yes: list[str], no: list[str]) -> None:
-    patterns = restart_patterns([glob])
+    patterns = parse_globs([glob])
     assert [path for path in [*yes, *no] if patterns.check(path.encode(), False)] == yes
 
 
 def test_restart_globs_can_make_exceptions() -> None:
-    patterns = restart_patterns(["**/*.py", "!tests/**"])
+    patterns = parse_globs(["**/*.py", "!tests/**"])
     assert patterns.check(b"app/a.py", False)
     assert not patterns.check(b"tests/a.py", False)
 

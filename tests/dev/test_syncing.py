@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from innerloop.dev import syncing
 from innerloop.dev.overlay import overlay
 from innerloop.dev.pods import PodContainer
+from innerloop.dev.restarting import restart
 from innerloop.dev.syncing import SyncState, sync
 from innerloop.errors import LoopError
 from innerloop.events import Event, Notice, ProcessState, Synced
@@ -116,6 +116,7 @@ async def start(client: Client, namespace: str, tmp_path: Path) -> AsyncIterator
             remote: str = "/app",
             target: dict[str, Any] | None = None,
             ready: bool = True,
+            built: Callable[[Path], bool] | None = None,
             **spec: Any,
         ) -> Service:
             folder = tmp_path / "local"
@@ -136,6 +137,7 @@ async def start(client: Client, namespace: str, tmp_path: Path) -> AsyncIterator
                     selector="app=web",
                     emit=service.events.append,
                     state=service.state,
+                    built=built,
                 ),
                 name="sync",
             )
@@ -293,12 +295,12 @@ async def test_restart_by_hand_is_done_when_it_returns(start: Start, client: Cli
     service = await start(replicas=2)
     place = {"namespace": service.namespace, "selector": "app=web"}
     before = [await process_of(service, container) for container in service.containers]
-    restarted = await syncing.restart(client, "web", **place)
+    restarted = await restart(client, "web", **place)
     assert {one.pod for one in restarted} == {one.pod for one in service.containers}
     after = [await process_of(service, container) for container in service.containers]
     assert all(old != new for old, new in zip(before, after, strict=True))
     with pytest.raises(LoopError, match="no container of other runs"):
-        await syncing.restart(client, "other", **place)
+        await restart(client, "other", **place)
 
 
 async def process_of(service: Service, container: PodContainer) -> bytes:
@@ -306,9 +308,13 @@ async def process_of(service: Service, container: PodContainer) -> bytes:
     return await service.run(container, "cat", "/proc/1/task/1/children")
 
 
-async def test_container_without_helper_is_told(client: Client, namespace: str, tmp_path: Path) -> None:
+async def test_container_with_neither_helper_nor_shell_is_told(client: Client, namespace: str, tmp_path: Path) -> None:
     note = {"innerloop.dev/target": "web=web"}
-    manifest = pods.pod(namespace, "web", [pods.container("web")], labels={"app": "web"}, annotations=note)
+    text = {"path": "text", "fieldRef": {"fieldPath": "metadata.name"}}
+    volumes = [{"name": "text", "downwardAPI": {"items": [text]}}]
+    mounts = [{"name": "text", "mountPath": "/bin/sh", "subPath": "text"}]
+    container = pods.container("web", image=pods.PYTHON, volumeMounts=mounts)
+    manifest = pods.pod(namespace, "web", [container], labels={"app": "web"}, annotations=note, volumes=volumes)
     await pods.start(client, manifest)
     target = DevTarget(name="web", selector={"app": "web"}, sync=(SyncPath(local=tmp_path, remote="/app"),))
     events: list[Event] = []

@@ -15,7 +15,7 @@ from innerloop.kube import channels, websockets
 from innerloop.kube.access import Impersonation
 from innerloop.kube.client import Client, connect
 from innerloop.kube.errors import ConnectionFailed, Forbidden, Invalid, KubeError, NotFound
-from innerloop.kube.execution import ExecStream, open_attach, open_exec, pod_path, run
+from innerloop.kube.execution import ExecStream, open_attach, open_exec, pod_path, run, stream
 from innerloop.kube.failures import CommandNotStarted, ContainerNotRunning
 from innerloop.kube.websockets import open_socket
 from tests.kube import pods
@@ -54,6 +54,13 @@ async def behind(relay: Relay, client: Client) -> AsyncIterator[Client]:
     )
     async with connect(access) as other:
         yield other
+
+
+async def test_lines_come_one_by_one_and_the_exit_code_last(client: Client, box: str) -> None:
+    lines: list[str] = []
+    command = "printf 'one\\ntw'; printf 'o\\r\\n10%%\\r20%%'; exit 3"
+    assert await stream(client, box, "box", "app", ["sh", "-c", command], lines.append) == 3
+    assert lines == ["one", "two", "10%", "20%"]
 
 
 async def test_output_streams_and_exit_code(client: Client, box: str) -> None:

@@ -30,23 +30,26 @@ _LEFT_BY_TOOLS = (
 """The weakest rules: editors' swap, lock, backup and probe files, compiled Python. ``!name`` takes them back."""
 
 
-async def read_rules(root: Path, excludes: Iterable[str] = (), also: Predicate | None = None) -> Ignore:
+async def read_rules(
+    root: Path, excludes: Iterable[str] = (), also: Predicate | None = None, never: Callable[[Path], bool] | None = None
+) -> Ignore:
     """The rules that hold below a folder.
 
     ``excludes`` are patterns relative to the folder, stronger than all files: ``!name`` makes a path count that the
-    files leave out. ``also`` leaves out more, with the strength of git's files (an image's .dockerignore).
+    files leave out. ``also`` leaves out more, with the strength of git's files (an image's .dockerignore). ``never``
+    names files that do not count whatever the rest says.
     """
     told = list(excludes)
     top = next((place for place in (root, *root.parents) if (place / ".git").exists()), None)
     if top is None:
-        return Ignore(root, root, told, also=also)
+        return Ignore(root, root, told, also=also, never=never)
     own, personal, tracked = await asyncio.gather(
         _git(root, "rev-parse", "--git-path", "info/exclude"),
         _git(root, "config", "--type=path", "--get", "core.excludesFile"),
         _git(root, "ls-files", "-z", "--cached", "--ignored", "--exclude-standard"),
     )
     files = [root / own.removesuffix("\n"), Path(personal.removesuffix("\n") or _default_excludes_file())]
-    return Ignore(root, top, told, files=files, kept=tracked.split("\0")[:-1], also=also)
+    return Ignore(root, top, told, files=files, kept=tracked.split("\0")[:-1], also=also, never=never)
 
 
 class Ignore:
@@ -61,6 +64,7 @@ class Ignore:
         files: Iterable[Path] = (),
         kept: Iterable[str] = (),
         also: Predicate | None = None,
+        never: Callable[[Path], bool] | None = None,
     ) -> None:
         """``top`` is the folder where git's rules begin, ``root`` or above it. ``files`` are weaker ignore files
         relative to it, strongest first; ``kept`` are paths relative to ``root`` that count whatever the files say."""
@@ -73,6 +77,7 @@ class Ignore:
         self._kept = frozenset(kept)
         self._ways = frozenset(folder for path in self._kept for folder in _folders_of(path))
         self._also = also
+        self._never = never
         weaker = [_Scope(0, patterns) for file in files if (patterns := _read(file))]
         chain = (*_between(root, top), *weaker, _Scope(0, Patterns(_LEFT_BY_TOOLS)))
         self._folders = {"": self._enter("", _Verdict(None, False, chain))}
@@ -88,6 +93,8 @@ class Ignore:
         """Whether a path relative to the root is left out; of a folder, whether all below it is."""
         if folder:
             return self._folder(path).ignored and path not in self._ways
+        if self._never is not None and self._never(self.root / path):
+            return True
         return self._judge(path, False).ignored and path not in self._kept
 
     def _folder(self, path: str) -> _Verdict:

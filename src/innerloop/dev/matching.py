@@ -62,6 +62,13 @@ def match(
     return found
 
 
+def fits_none(manifests: Sequence[Manifest], target: DevTarget) -> bool:
+    """Whether a target by selector means no workload of the manifests, so that its pods must be someone else's."""
+    return target.image is None and not any(
+        target.selector.items() <= _labels(template).items() for _, template in _templates(manifests)
+    )
+
+
 def runs(container: Mapping[str, Any], image: RunnableImage) -> bool:
     """Whether a container runs an image, before or after its reference was replaced by the built one."""
     repository = _repository_of(str(container.get("image", "")))
@@ -138,16 +145,21 @@ def _check_shared(matches: Sequence[Match]) -> None:
 
 
 def _nothing(manifests: Sequence[Manifest], target: DevTarget, images: Mapping[str, RunnableImage]) -> LoopError:
+    return LoopError(
+        f"dev.{target.name}: no workload {_looked_for(target, images)}",
+        detail=describe(manifests),
+        hint=f"dev.{target.name} needs the name of an image that a container runs, or a selector of pod labels",
+    )
+
+
+def describe(manifests: Sequence[Manifest]) -> str:
+    """What there is to be developed, for messages: workloads with their labels, and their containers."""
     there = []
     for manifest, template in _templates(manifests):
         labels = ",".join(f"{name}={value}" for name, value in _labels(template).items())
         there.append(f"{manifest.key} with labels {labels or '(none)'}")
         there += [f"  container {one.get('name')} runs {one.get('image')}" for one in _containers(template)]
-    return LoopError(
-        f"dev.{target.name}: no workload {_looked_for(target, images)}",
-        detail="\n".join(there) or "the manifests have no workload that can be developed",
-        hint=f"dev.{target.name} needs the name of an image that a container runs, or a selector of pod labels",
-    )
+    return "\n".join(there) or "the manifests have no workload that can be developed"
 
 
 def _looked_for(target: DevTarget, images: Mapping[str, RunnableImage]) -> str:

@@ -109,9 +109,9 @@ def _wrap(one: Match, images: Mapping[str, RunnableImage]) -> None:
     image = next((image for image in images.values() if runs(container, image)), None)
     command = list(target.command) or original_command(container, image)
     if command is None:
-        if target.restart:
+        if target.restart or any(action.signal for action in target.actions):
             raise LoopError(
-                f"dev.{target.name}: cannot restart the process of {one}: its command is not known",
+                f"dev.{target.name}: cannot restart or signal the process of {one}: its command is not known",
                 detail=f"the manifest has no command, and what {container.get('image')} runs cannot be looked up",
                 hint=f"set dev.{target.name}.command",
             )

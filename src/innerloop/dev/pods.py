@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from innerloop.kube.client import Client
 from innerloop.kube.watching import watch
 from innerloop.manifest import TARGET_ANNOTATION
+from innerloop.project import DevTarget
 
 Pod = Mapping[str, Any]
 
@@ -25,17 +26,17 @@ class PodContainer(NamedTuple):
 
 
 async def follow_pods(
-    client: Client, *, namespace: str, selector: str, target: str
+    client: Client, *, namespace: str, selector: str, target: str, foreign: DevTarget | None = None
 ) -> AsyncGenerator[tuple[PodContainer, ...], None]:
     """The running containers of a dev target, oldest pod first: at once (maybe none), then at each change.
 
     Terminating pods count no more. The dev overlay tells on each pod which containers a target means; an empty
-    ``target`` means all containers. Raises what ``watch`` raises.
+    ``target`` means all containers. ``foreign`` is a target whose pods have no overlay. Raises what ``watch`` raises.
     """
     before: tuple[PodContainer, ...] | None = None
     async with aclosing(pods_of(client, namespace=namespace, selector=selector)) as changes:
         async for pods in changes:
-            now = tuple(one for pod in pods for one in running_containers(pod, target))
+            now = tuple(one for pod in pods for one in running_containers(pod, target, foreign))
             if now != before:
                 yield now
             before = now
@@ -58,12 +59,14 @@ async def pods_of(client: Client, *, namespace: str, selector: str) -> AsyncGene
                 yield sorted(pods.values(), key=_age)
 
 
-def running_containers(pod: Pod, target: str = "") -> list[PodContainer]:
+def running_containers(pod: Pod, target: str = "", foreign: DevTarget | None = None) -> list[PodContainer]:
     """The running containers of a pod that a target means; none of a terminating pod."""
     metadata = pod["metadata"]
     if is_terminating(pod):
         return []
     wanted = target_containers(pod, target) if target else None
+    if foreign is not None:
+        wanted = [main_container(pod, foreign.container) or ""]
     return [
         PodContainer(metadata["name"], metadata["uid"], status["name"], status["containerID"], running["startedAt"])
         for status in pod.get("status", {}).get("containerStatuses") or []
@@ -76,6 +79,15 @@ def target_containers(pod: Pod, target: str) -> list[str]:
     annotation = (pod["metadata"].get("annotations") or {}).get(TARGET_ANNOTATION, "")
     pairs = [pair.strip().partition("=") for pair in annotation.split(",")]
     return [container for name, _, container in pairs if name == target]
+
+
+def main_container(pod: Pod, name: str | None = None) -> str | None:
+    """The container that is meant in a pod of others: the named one, the pod's default, the only one; None: unclear."""
+    names = [one["name"] for one in pod.get("spec", {}).get("containers") or []]
+    # what kubectl goes by since 1.21
+    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+    wanted = name or default or (names[0] if len(names) == 1 else None)
+    return wanted if wanted in names else None
 
 
 def is_terminating(pod: Pod) -> bool:

@@ -7,13 +7,23 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from innerloop.dev.gitignore import Patterns
+from innerloop.dev.actions import ContainerActions, Surroundings
+from innerloop.dev.globs import parse_globs
 from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree, above
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_batch import Batch, make_batch, make_check, make_remote
-from innerloop.dev.sync_connection import Answer, Connection
+from innerloop.dev.sync_connection import Answer, Connection, Disconnected
 from innerloop.dev.sync_failures import notices
-from innerloop.dev.sync_protocol import Failed, ProcessCode, Reason, Restarted, RestartResult, State, Welcome
+from innerloop.dev.sync_protocol import (
+    Failed,
+    ProcessCode,
+    Reason,
+    Restarted,
+    RestartResult,
+    SignalResult,
+    State,
+    Welcome,
+)
 from innerloop.dev.sync_sending import send_batch
 from innerloop.events import Emit, Notice, ProcessState, Synced
 from innerloop.project import DevTarget
@@ -28,17 +38,30 @@ _LASTING = (Reason.PERMISSION, Reason.READ_ONLY, Reason.NO_SPACE)
 class ContainerSync:
     """A running container on the way to having what the tree has."""
 
-    def __init__(self, tree: LocalTree, target: DevTarget, container: PodContainer, emit: Emit) -> None:
+    def __init__(
+        self,
+        tree: LocalTree,
+        target: DevTarget,
+        container: PodContainer,
+        emit: Emit,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        """``surroundings`` are what the target's actions need; without them none runs."""
         self._tree = tree
         self._target = target
         self._container = container
         self._emit = emit
-        self._restarting = restart_patterns(target.restart)
+        self._restarting = parse_globs(target.restart)
         self._remote: dict[Key, Entry] = {}
         self._not_renamed: set[Key] = set()
         self._pending: set[Key] = set()
         self._since = 0.0
         self._wake = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._connection: Connection | None = None
+        self._actions: ContainerActions | None = None
+        if target.actions and surroundings:
+            self._actions = ContainerActions(target, container, self, surroundings)
         self._welcome = Welcome(0, False, 0, 0, 0)
         self._told_failures: dict[Key, Failed] = {}
         self._obstructed: set[Key] = set()
@@ -52,16 +75,45 @@ class ContainerSync:
         self._pending.update(keys)
         if self._pending:
             self._wake.set()
+            self._caught_up.clear()
+
+    async def run_actions(self) -> None:
+        """Run what has to follow the sync, for as long as the container runs; over all its connections."""
+        if self._actions:
+            await self._actions.run()
+
+    async def wait_caught_up(self) -> None:
+        """Return when the container has what was marked so far."""
+        await self._caught_up.wait()
+
+    async def wait_settled(self) -> None:
+        """Return when what follows the batches so far has been tried, too. Raises Disconnected."""
+        if self._actions:
+            await self._actions.wait_idle()
+
+    async def restart(self) -> Answer | None:
+        """Ask for a new process; returns the answer to come, None where no helper runs it. Raises Disconnected."""
+        if not self._welcome.supervised:
+            self._emit(_not_supervised(self._target, self._container))
+            return None
+        return await self._connected().restart()
+
+    async def signal(self, number: int) -> SignalResult:
+        """Send the process and its group a signal. Raises Disconnected."""
+        return await self._connected().signal(number)
 
     async def bring_up_to_date(self, connection: Connection) -> None:
         """Compare everything and send what differs; returns when the process runs with it."""
         since = asyncio.get_running_loop().time()
+        self._connection = connection
         self._welcome = await connection.greet()
         self._take_pending()
         questions, entries = make_check(self._tree), list(self._tree.entries.items())
         self._remote = make_remote(entries, await connection.check(questions))
         keys = {*self._tree.entries, *self._tree.deleted}
         restarted = await self._send(connection, keys, since, initial=True)
+        if not self._pending:
+            self._caught_up.set()
         if restarted:
             await restarted
 
@@ -76,6 +128,8 @@ class ContainerSync:
                 continue
             since = self._since
             await self._send(connection, self._take_pending(), since)
+            if not self._pending:
+                self._caught_up.set()
 
     def on_reply(self, reply: State | Restarted) -> None:
         """What the helper tells of the process."""
@@ -88,6 +142,11 @@ class ContainerSync:
                 self._emit_state("exited", _ending(reply.code))
             else:
                 self._emit_state("running" if reply.process == ProcessCode.RUNNING else "restarting")
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise Disconnected(f"there is no connection to {self._container.pod}")
+        return self._connection
 
     def _take_pending(self) -> set[Key]:
         pending, self._pending = self._pending, set()
@@ -105,13 +164,10 @@ class ContainerSync:
         failed = await connection.commit() if batch else []
         self._settle(batch, done, failed, since)
         restart = any(self._needs_restart(key, entry) for key, entry in done.items())
-        self._tell(batch, done, since, initial=initial, restart=restart)
-        if not restart:
-            return None
-        if not self._welcome.supervised:
-            self._emit(_not_supervised(self._target, self._container))
-            return None
-        return await connection.restart()
+        actions = self._actions.take(done, restart=restart) if self._actions else False
+        followed = ", ".join(name for name, follows in (("actions", actions), ("restart", restart)) if follows)
+        self._tell(batch, done, since, initial=initial, action=followed)
+        return await self.restart() if restart and not self._actions else None
 
     def _settle(self, batch: Batch, done: dict[Key, Entry | None], failed: Sequence[Failed], since: float) -> None:
         """Take out of ``done`` what failed, and note what the container has now."""
@@ -147,7 +203,7 @@ class ContainerSync:
     def _needs_restart(self, key: Key, entry: Entry | None) -> bool:
         return (entry is None or entry.kind != FOLDER) and bool(self._restarting.check(key.path, False))
 
-    def _tell(self, batch: Batch, done: dict[Key, Entry | None], since: float, *, initial: bool, restart: bool) -> None:
+    def _tell(self, batch: Batch, done: dict[Key, Entry | None], since: float, *, initial: bool, action: str) -> None:
         renamed = {old for old, _ in batch.renames}
         new = [entry for entry in done.values() if entry and entry.kind != FOLDER]
         contents = set(batch.contents)
@@ -163,7 +219,7 @@ class ContainerSync:
                 bytes=sum(entry.size for key, entry in done.items() if entry and key in contents),
                 seconds=asyncio.get_running_loop().time() - since,
                 initial=initial,
-                action="restart" if restart else "",
+                action=action,
                 paths=tuple(os.fsdecode(key.path) for key in [key for key in done if key.path][:_SHOWN_PATHS]),
             )
         )
@@ -179,16 +235,6 @@ class ContainerSync:
                 message=message,
             )
         )
-
-
-def restart_patterns(globs: Iterable[str]) -> Patterns:
-    """Globs of a target's ``restart``: relative to the synced folder, ``**`` spans folders."""
-    lines = []
-    for glob in globs:
-        sign, path = ("!", glob[1:]) if glob.startswith("!") else ("", glob)
-        path = f"{path}**" if path.endswith("/") else path
-        lines.append(os.fsencode(f"{sign}/{path.removeprefix('/').removeprefix('./')}"))
-    return Patterns(lines)
 
 
 def _ending(code: int) -> str:

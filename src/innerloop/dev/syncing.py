@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from innerloop.dev import helper
+from innerloop.dev.actions import Surroundings
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
+from innerloop.dev.laptop import Laptop, LaptopCommands
 from innerloop.dev.local_tree import Key, LocalTree, Look, look, sync_root
 from innerloop.dev.pods import PodContainer, follow_pods
+from innerloop.dev.restarting import no_helper
 from innerloop.dev.sync_connection import ExecOutput, connected
 from innerloop.dev.sync_container import ContainerSync
+from innerloop.dev.uploading import upload, uploaded_notice
 from innerloop.dev.watching import watch
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
@@ -28,6 +34,8 @@ RETRY_SECONDS = (0.1, 0.3, 1.0, 3.0, 5.0)
 """Waits before a broken stream is opened again; the last one is repeated."""
 _QUIET_FAILURES = 2
 """Streams that break when a container ends are no news."""
+STUCK_SECONDS = 5.0
+"""How long a command of this machine waits for a container that does not take what it follows."""
 _FEW = 16
 """So many files are looked at in the event loop, since a thread takes longer to wake up."""
 
@@ -73,20 +81,27 @@ async def sync(
     emit: Emit,
     state: SyncState | None = None,
     left_out: Predicate | None = None,
+    built: Callable[[Path], bool] | None = None,
+    laptop: Laptop | None = None,
+    foreign: bool = False,
 ) -> None:
     """Keep the target's folders the same in all of its running containers, until cancelled.
 
-    Local files win; what only a container has is left alone, until its path is deleted here. Restarts the process when
-    a file changed that the target's ``restart`` names. ``left_out`` names local paths that do not count, beside those
-    that ignore files and the target name (an image's .dockerignore). Emits Synced, ProcessState and Notice; broken
-    streams are opened again, and compared anew.
+    Local files win; what only a container has is left alone, until its path is deleted here. Runs the target's actions
+    for what changed, and restarts the process when a file changed that the target's ``restart`` names. ``left_out``
+    names local paths that do not count, beside those that ignore files and the target name (an image's .dockerignore);
+    ``built`` files that only a new image brings. ``laptop`` is where commands of this machine run, the working
+    directory unless given. ``foreign``: nobody set the pods up for development, so the helper is brought by exec.
+
+    Emits Synced, ProcessState, Notice, and a step for each action; broken streams are opened again, and compared anew.
 
     Raises LoopError when a folder does not exist, or the system does not let us watch it.
     """
     for path in target.sync:
         if not path.local.exists():
             raise LoopError(f"dev.{target.name}.sync: {path.local} does not exist")
-    syncing = _Syncing(client, target, namespace, emit, state or SyncState(), left_out)
+    scope = _Scope(client, target, namespace, emit, left_out, built, foreign)
+    syncing = _Syncing(scope, state or SyncState(), laptop or Laptop(Path.cwd(), {}))
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(syncing.follow_files(), name=f"watch files of {target.name}")
@@ -95,73 +110,50 @@ async def sync(
         raise single_failure(group) from None
 
 
-async def restart(client: Client, target: str, *, namespace: str, selector: str) -> list[PodContainer]:
-    """Restart the process in every running container of a target; returns them once the new processes run.
-
-    Raises LoopError when there is none, or when a process cannot be restarted.
-    """
-    async with aclosing(follow_pods(client, namespace=namespace, selector=selector, target=target)) as changes:
-        containers = await anext(changes)
-    if not containers:
-        raise LoopError(f"no container of {target} runs", hint="loop status tells why; loop dev starts it")
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for container in containers:
-                tasks.create_task(_restart_one(client, namespace, container), name=f"restart {container.pod}")
-    except BaseExceptionGroup as group:
-        raise single_failure(group) from None
-    return list(containers)
-
-
-async def _restart_one(client: Client, namespace: str, container: PodContainer) -> None:
-    command = (helper.PROGRAM, "restart")
-    try:
-        result = await execution.run(client, namespace, container.pod, container.container, command)
-    except CommandNotStarted as error:
-        raise _no_helper(container, error) from error
-    if result.code:
-        raise LoopError(
-            f"the process in {container.pod}/{container.container} was not restarted",
-            detail=result.stderr.decode(errors="replace").strip(),
-        )
-
-
-def _no_helper(container: PodContainer, error: LoopError) -> LoopError:
+def _no_way_in(container: PodContainer, error: LoopError) -> LoopError:
     return LoopError(
-        f"the container {container.pod}/{container.container} is not set up for development",
-        detail=error.detail,
-        hint="loop dev sets it up; it also runs its process under the helper, if the command is known",
+        f"the helper cannot be brought to {container.pod}/{container.container}, which was not set up for development",
+        detail="\n".join(filter(None, (error.message, error.detail))),
+        hint="an image with a shell and a folder to write to is needed; where the project's own manifests make the pod,"
+        " neither is",
     )
+
+
+class _Scope(NamedTuple):
+    """What ``sync`` was asked for."""
+
+    client: Client
+    target: DevTarget
+    namespace: str
+    emit: Emit
+    left_out: Predicate | None
+    built: Callable[[Path], bool] | None
+    foreign: bool
 
 
 class _Syncing:
     """The tree, the containers that get it, and what keeps both current."""
 
-    def __init__(
-        self,
-        client: Client,
-        target: DevTarget,
-        namespace: str,
-        emit: Emit,
-        state: SyncState,
-        left_out: Predicate | None,
-    ) -> None:
-        self._client = client
-        self._target = target
-        self._namespace = namespace
-        self._emit = emit
+    def __init__(self, scope: _Scope, state: SyncState, laptop: Laptop) -> None:
+        self._scope = scope
+        self._client = scope.client
+        self._target = scope.target
+        self._namespace = scope.namespace
+        self._emit = scope.emit
         self._state = state
-        self._left_out = left_out
-        self._tree = LocalTree([sync_root(path) for path in target.sync])
+        self._laptop = LaptopCommands(laptop, self._wait_caught_up)
+        self._tree = LocalTree([sync_root(path) for path in scope.target.sync])
         self._looked = asyncio.Event()
         self._containers: dict[PodContainer, tuple[ContainerSync, asyncio.Task[None]]] = {}
         self._told: set[Key] = set()
+        self._told_upload = False
 
     async def follow_files(self) -> None:
         """Keep the tree current; begins anew when ignore rules change, since they decide what is watched."""
         everything = [Key(number, root.only) for number, root in enumerate(self._tree.roots)]
         while True:
-            rules = [await read_rules(path.local, path.exclude, self._left_out) for path in self._target.sync]
+            left_out, built = self._scope.left_out, self._scope.built
+            rules = [await read_rules(path.local, path.exclude, left_out, built) for path in self._target.sync]
 
             def ignore(path: Path, folder: bool, rules: Iterable[Ignore] = rules) -> bool:
                 return all(one(path, folder) for one in rules if one.covers(path))
@@ -177,7 +169,13 @@ class _Syncing:
 
     async def follow_containers(self, selector: str, tasks: asyncio.TaskGroup) -> None:
         """Keep one stream to each running container."""
-        changes = follow_pods(self._client, namespace=self._namespace, selector=selector, target=self._target.name)
+        changes = follow_pods(
+            self._client,
+            namespace=self._namespace,
+            selector=selector,
+            target=self._target.name,
+            foreign=self._target if self._scope.foreign else None,
+        )
         async with aclosing(changes):
             async for running in changes:
                 await self._looked.wait()
@@ -187,7 +185,7 @@ class _Syncing:
                 for container in running:
                     if container not in self._containers:
                         self._state.set(container, "connecting")
-                        one = ContainerSync(self._tree, self._target, container, self._emit)
+                        one = self._container_sync(container)
                         task = tasks.create_task(self._keep(one, container), name=f"sync {container.pod}")
                         self._containers[container] = one, task
 
@@ -218,15 +216,39 @@ class _Syncing:
                 self._emit(Notice(level="warning", message=f"{self._target.name}: {place} {why}"))
         self._told.difference_update(seen.found)
 
+    def _container_sync(self, container: PodContainer) -> ContainerSync:
+        place = (self._namespace, container.pod, container.container)
+        surroundings = Surroundings(partial(execution.stream, self._client, *place), self._laptop, self._emit)
+        return ContainerSync(self._tree, self._target, container, self._emit, surroundings)
+
+    async def _wait_caught_up(self) -> None:
+        """Return when all containers that are in sync have the last changes; a stuck one is not waited for long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STUCK_SECONDS):
+                for container, (one, _) in list(self._containers.items()):
+                    if self._state.containers.get(container) == "in sync":
+                        await one.wait_caught_up()
+
     async def _keep(self, one: ContainerSync, container: PodContainer) -> None:
-        """Keep a stream to a container; it ends by being cancelled, when the container does not run any more."""
+        """Keep a container in step; it ends by being cancelled, when the container does not run any more."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(one.run_actions(), name=f"actions in {container.pod}")
+            await self._keep_stream(one, container)
+
+    async def _keep_stream(self, one: ContainerSync, container: PodContainer) -> None:
         failures = 0
+        program = helper.PROGRAM
         while True:
             try:
-                await self._connect(one, container)
+                await self._connect(one, container, program)
             except CommandNotStarted as error:
-                if not failures:
-                    self._tell_broken(_no_helper(container, error))
+                try:
+                    program = await self._upload(container)
+                except LoopError as why:
+                    if not failures:
+                        self._tell_broken(
+                            _no_way_in(container, why) if self._scope.foreign else no_helper(container, error)
+                        )
             except LoopError as error:
                 if failures == _QUIET_FAILURES:
                     self._tell_broken(error)
@@ -236,17 +258,28 @@ class _Syncing:
             await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
             failures += 1
 
-    async def _connect(self, one: ContainerSync, container: PodContainer) -> None:
+    async def _connect(self, one: ContainerSync, container: PodContainer, program: str) -> None:
         # without folders the stream still tells of the process; the helper wants to be named one
-        command = [helper.PROGRAM, "sync", *([root.remote for root in self._tree.roots] or ["/"])]
+        command = [program, "sync", *([root.remote for root in self._tree.roots] or ["/"])]
         place = (self._namespace, container.pod, container.container)
         async with (
             execution.open_exec(self._client, *place, command, stdin=True) as stream,
             connected(ExecOutput(stream), one.on_reply) as connection,
+            asyncio.TaskGroup() as tasks,
         ):
             await one.bring_up_to_date(connection)
+            # an action may take minutes: saves do not wait for it, who waits for the first sync does
+            tasks.create_task(one.follow(connection), name=f"follow into {container.pod}")
+            await one.wait_settled()
             self._state.set(container, "in sync")
-            await one.follow(connection)
+
+    async def _upload(self, container: PodContainer) -> str:
+        """Bring the program to a container that does not have it; returns its path there. Raises LoopError."""
+        program = await upload(self._client, self._namespace, container)
+        if not self._told_upload:
+            self._told_upload = True
+            self._emit(uploaded_notice(self._target, container, program))
+        return program
 
     def _tell_broken(self, error: LoopError) -> None:
         message = f"{self._target.name}: sync is interrupted: {error.message}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from innerloop.dev.syncing import restart
+from innerloop.dev.restarting import restart
 from innerloop.engine.deployed import deployed_workloads, pick
 from innerloop.engine.scope import Scope
 from innerloop.events import Notice

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
@@ -16,7 +16,11 @@ from innerloop.kube import channels
 from innerloop.kube.client import Client, Query
 from innerloop.kube.errors import ConnectionFailed, KubeError, ServerError
 from innerloop.kube.failures import exec_failure, known_failure
+from innerloop.kube.lines import Lines
 from innerloop.kube.websockets import Socket, open_socket
+
+LONGEST_LINE = 64 * 1024
+"""In bytes; a longer one is handed out in pieces."""
 
 Target = tuple[str, str, Sequence[str]]
 """Pod, container, command; for messages."""
@@ -162,6 +166,31 @@ async def run(
     if isinstance(result, KubeError):
         raise result
     return result
+
+
+async def stream(
+    client: Client,
+    namespace: str,
+    pod: str,
+    container: str,
+    command: Sequence[str],
+    on_line: Callable[[str], None],
+) -> int:
+    """Run a command to its end, hand each line of its stdout and stderr to ``on_line`` as it comes; returns its exit
+    status. A carriage return ends a line too (progress bars). Raises as ``open_exec``."""
+    pieces = {"stdout": Lines(LONGEST_LINE), "stderr": Lines(LONGEST_LINE)}
+
+    def tell(lines: Iterable[bytes]) -> None:
+        for line in lines:
+            for part in line.removesuffix(b"\r").split(b"\r"):
+                on_line(part.decode(errors="replace"))
+
+    async with open_exec(client, namespace, pod, container, command) as running:
+        while (piece := await running.read()) is not None:
+            tell(pieces[piece[0]].feed(piece[1]))
+        tell(rest for lines in pieces.values() if (rest := lines.rest()))
+        assert running.exit_code is not None
+        return running.exit_code
 
 
 def pod_path(namespace: str, pod: str, subresource: str) -> str:
