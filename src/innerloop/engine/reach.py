@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from innerloop.dev.globs import parse_globs
 from innerloop.paths import PROJECT_STATE
-from innerloop.project import Image, Project, SyncPath
+from innerloop.project import DevTarget, Image, Project, SyncPath
 
 
 class Reach(NamedTuple):
@@ -39,7 +41,8 @@ def reach(project: Project, templates: Iterable[Path], changed: Iterable[Path]) 
     """What ``changed`` reaches; ``templates`` are the files and folders that rendering depends on.
 
     A file of an image's context that sync carries into the container reaches nothing here, except what the image is
-    made by: its Dockerfile and .dockerignore.
+    made by: its Dockerfile and .dockerignore, and what a target's ``rebuild`` names. Folders that came stand for the
+    files in them.
     """
     paths = set(changed)
     configuration = {*project.files, *project.plugins, project.folder / ".env"}
@@ -51,10 +54,29 @@ def reach(project: Project, templates: Iterable[Path], changed: Iterable[Path]) 
     )
 
 
+def built_files(image: Image, target: DevTarget) -> Callable[[Path], bool]:
+    """Tells of files in a target's synced folders whether only a new image brings them, by its ``rebuild``.
+
+    Of a synced folder outside the image's context all is synced: no build would bring it.
+    """
+    globs = parse_globs(target.rebuild)
+    folders = [sync.local for sync in target.sync if sync.local == image.context or image.context in sync.local.parents]
+
+    def is_built(path: Path) -> bool:
+        inside = (path.relative_to(folder) for folder in folders if folder in path.parents)
+        return any(globs.check(os.fsencode(name.as_posix()), False) for name in inside)
+
+    return is_built
+
+
 def _rebuilds(project: Project, image: Image, paths: set[Path]) -> bool:
     carried = [sync.local for sync in _syncs_of(project, image)]
+    targets = [target for target in project.dev.values() if target.image == image.name and target.rebuild]
+    built = [built_files(image, target) for target in targets]
     for path in paths:
         if path in (image.dockerfile, image.context / ".dockerignore", _own_ignore_file(image)):
+            return True
+        if any(is_built(file) for is_built in built for file in (path, *_files_below(path))):
             return True
         if image.context in path.parents and not any(path == root or root in path.parents for root in carried):
             return True
@@ -65,6 +87,11 @@ def _syncs_of(project: Project, image: Image) -> Iterable[SyncPath]:
     for target in project.dev.values():
         if target.image == image.name:
             yield from target.sync
+
+
+def _files_below(path: Path) -> Iterator[Path]:
+    """Nothing where the path is no folder."""
+    return (Path(base, name) for base, _, names in os.walk(path) for name in names)
 
 
 def _own_ignore_file(image: Image) -> Path:

@@ -42,6 +42,7 @@ class Session:
         self._graph = Graph()
         self._pending = NOTHING
         self._changed = asyncio.Event()
+        self._reloaded = False
         self._states: dict[str, SyncState] = {}
         self._since = time.monotonic()
         self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -87,6 +88,9 @@ class Session:
         hooks = Hooks(project, self._tree.plugins, scope)
         try:
             await self._graph.run(plan_steps(self._tree, self._plan))
+            if self._reloaded:
+                # what a service does may have changed though nothing had to be applied
+                self._applied(self._graph.value("apply"))
             await self._in_sync()
             scope.emit(
                 SessionReady(
@@ -122,10 +126,11 @@ class Session:
         wanted, states = target_services(
             self._tree.project,
             self._plan.develop,
-            workloads(deployed.manifests, self._tree.project.namespace),
+            [*workloads(deployed.manifests, self._tree.project.namespace), *deployed.foreign],
             self._plan.scope,
             self._started,
         )
+        self._reloaded = False
         kept = self._services.reconcile(wanted)
         self._states = {
             name: self._states[name] if name in kept else state
@@ -169,6 +174,7 @@ class Session:
             self._tell(error)
             return
         self._tree, self._plan = tree, self._plan._replace(develop=develop)
+        self._reloaded = True
 
     def _names(self, tree: Tree) -> list[str]:
         kept = [target.name for target in self._plan.develop if target.name in tree.project.dev]

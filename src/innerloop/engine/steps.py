@@ -24,11 +24,14 @@ from innerloop.cluster.base_images import ensure
 from innerloop.config.dependencies import Tree
 from innerloop.deploy.applying import apply
 from innerloop.deploy.readiness import wait_ready
+from innerloop.dev.matching import fits_none
 from innerloop.dev.overlay import overlay
 from innerloop.engine import claims
+from innerloop.engine.foreign import find_foreign
 from innerloop.engine.graph import Output, Step, Values
 from innerloop.engine.hooks import Hooks
 from innerloop.engine.scope import Scope
+from innerloop.engine.workloads import Workload
 from innerloop.events import Notice, reported
 from innerloop.kube.errors import Forbidden
 from innerloop.manifest import Manifest, ObjectKey
@@ -44,6 +47,8 @@ class Composed(NamedTuple):
 
     manifests: list[Manifest]
     images: dict[str, BuiltImage]
+    foreign: tuple[DevTarget, ...] = ()
+    """Developed targets whose pods no manifest of the project makes."""
 
 
 class Deployed(NamedTuple):
@@ -51,6 +56,8 @@ class Deployed(NamedTuple):
 
     manifests: list[Manifest]
     keys: tuple[ObjectKey, ...]
+    foreign: tuple[Workload, ...] = ()
+    """Developed pods of someone else."""
 
 
 class Plan(NamedTuple):
@@ -225,11 +232,15 @@ async def _compose(unit: _Unit, plan: Plan, values: Values) -> Output:
     images = _built(values)
     references = {image.repository: image.reference for image in images.values()}
     manifests = replace_images(values[unit.step("render")], references)
-    if develop := [*unit.develop, *await _developed_elsewhere(unit, plan.scope)]:
+    foreign = tuple(target for target in unit.develop if fits_none(manifests, target))
+    elsewhere = await _developed_elsewhere(unit, plan.scope)
+    develop = [target for target in (*unit.develop, *elsewhere) if not fits_none(manifests, target)]
+    if develop:
         manifests = overlay(manifests, develop, images, architecture=plan.architecture, project=unit.name)
     if plan.base_registry:
         await ensure({use.reference for use in image_references(manifests)}, plan.base_registry, plan.scope.emit)
-    return Output(Composed(manifests, images), digest_of(manifests))
+    selectors = [(target.name, target.selector, target.container) for target in foreign]
+    return Output(Composed(manifests, images, foreign), digest_of(manifests) + (str(selectors) if selectors else ""))
 
 
 async def _developed_elsewhere(unit: _Unit, scope: Scope) -> list[DevTarget]:
@@ -250,7 +261,8 @@ async def _developed_elsewhere(unit: _Unit, scope: Scope) -> list[DevTarget]:
 
 
 async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
-    manifests, images = values[unit.step("compose")]
+    manifests, images, targets = values[unit.step("compose")]
+    foreign = [await find_foreign(plan.scope.client, target, unit.namespace, manifests) for target in targets]
     await unit.hooks.run("before-deploy", images=images, manifests=manifests)
     applied = await apply(
         plan.scope.client,
@@ -263,7 +275,7 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
         take_over=plan.take_over,
         force=plan.force,
     )
-    deployed = Deployed(manifests, applied.keys)
+    deployed = Deployed(manifests, applied.keys, tuple(foreign))
     if not unit.prefix:
         plan.on_applied(deployed)
     # what was made anew from the same manifests has to become ready too

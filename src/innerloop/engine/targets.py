@@ -10,8 +10,10 @@ from innerloop.build.dockerignore import ignore_file, read_ignore
 from innerloop.config.problems import suggestion
 from innerloop.dev.following import follow_logs
 from innerloop.dev.forwarding import forward
+from innerloop.dev.laptop import Laptop
 from innerloop.dev.syncing import SyncState, sync
 from innerloop.engine.guarding import guard
+from innerloop.engine.reach import built_files
 from innerloop.engine.scope import Scope
 from innerloop.engine.services import Service
 from innerloop.engine.workloads import Workload
@@ -42,7 +44,7 @@ def target_services(
     every, targets = list(found), list(targets)
     services = [_logs(one, scope, since) for one in every]
     names = {target.name for target in targets}
-    services += [_guard(one, scope) for one in every if names & set(one.targets)]
+    services += [_guard(one, scope) for one in every if names & set(one.targets) and not one.foreign]
     states: list[SyncState] = []
     for target in targets:
         of_target = [one for one in every if target.name in one.targets]
@@ -82,8 +84,12 @@ def _sync(project: Project, target: DevTarget, one: Workload, scope: Scope, stat
         emit=scope.emit,
         state=state,
         left_out=_left_out_of_image(project, target),
+        built=_built_into_image(project, target),
+        laptop=Laptop(project.folder, scope.variables),
+        foreign=one.foreign,
     )
-    return Service(f"sync/{target.name}/{one.service}", (target.sync, target.restart, one), run)
+    spec = (target.sync, target.restart, target.rebuild, target.actions, one)
+    return Service(f"sync/{target.name}/{one.service}", spec, run)
 
 
 def _forward(target: DevTarget, one: Workload, scope: Scope) -> Service:
@@ -97,6 +103,11 @@ def _forward(target: DevTarget, one: Workload, scope: Scope) -> Service:
         emit=scope.emit,
     )
     return Service(f"forward/{target.name}", (target.ports, one), run)
+
+
+def _built_into_image(project: Project, target: DevTarget) -> Callable[[Path], bool] | None:
+    image = project.images.get(target.image or "")
+    return built_files(image, target) if image and target.rebuild else None
 
 
 def _left_out_of_image(project: Project, target: DevTarget) -> Callable[[Path, bool], bool] | None:

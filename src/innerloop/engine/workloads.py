@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.manifest import TARGET_ANNOTATION, Manifest, ObjectKey
+from innerloop.project import DevTarget
 
 
 class Workload(NamedTuple):
@@ -16,6 +17,8 @@ class Workload(NamedTuple):
     """Label selector of its pods, as the API takes it."""
     targets: tuple[str, ...]
     """Dev targets that have a container in it."""
+    foreign: bool = False
+    """Its pods are someone else's: found by labels only, and never changed."""
 
     @property
     def service(self) -> str:
@@ -36,6 +39,12 @@ def workloads(manifests: Iterable[Manifest], namespace: str) -> list[Workload]:
             key = manifest.key._replace(namespace=manifest.namespace or namespace)
             found.append(Workload(key, selector, _targets(template)))
     return found
+
+
+def foreign_workload(target: DevTarget, namespace: str) -> Workload:
+    """Pods that no manifest of the project makes, as a dev target's selector finds them."""
+    selector = format_selector({"matchLabels": target.selector})
+    return Workload(ObjectKey("v1", "Pod", namespace, target.name), selector, (target.name,), foreign=True)
 
 
 def format_selector(selector: Mapping[str, Any]) -> str:
