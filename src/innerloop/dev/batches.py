@@ -12,7 +12,7 @@ class Watch:
     """Batches of changed paths, from the moment of creation on; ends when closed, or when waiting is cancelled.
 
     A path in a batch was changed, made or removed; a folder stands for all that is in it. When the system lost events,
-    the batch has the watched paths themselves.
+    the batch has the watched paths themselves. Who asks for the next batch has dealt with the former one.
     """
 
     def __init__(self) -> None:
@@ -20,6 +20,9 @@ class Watch:
         self._error: Exception | None = None
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
+        self._asking: list[asyncio.Future[bool]] = []
+        """Those who wait until everything so far is dealt with, and is not handed over yet."""
+        self._handed_over: list[asyncio.Future[bool]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -33,10 +36,9 @@ class Watch:
         return self
 
     async def __anext__(self) -> frozenset[Path]:
+        _answer(self._handed_over, True)
         try:
-            while not (self._changed or self._error or self._closed):
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
+            await self._until_changed()
         except asyncio.CancelledError:
             self.close()
             raise
@@ -47,14 +49,50 @@ class Watch:
             raise StopAsyncIteration
         batch = frozenset(map(Path, self._changed))
         self._changed.clear()
+        self._handed_over, self._asking = self._asking, []
         return batch
+
+    async def caught_up(self) -> bool:
+        """Wait until everything that changed before this call was handed over and dealt with.
+
+        False when the watch was closed before. A batch may be empty when nothing had changed.
+        """
+        if self._closed:
+            return False
+        self._gather()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asking.append(answer)
+        self.flush()
+        return await answer
 
     def close(self) -> None:
         """Stop watching; whoever waits for a batch gets the end."""
         self._closed = True
+        _answer(self._handed_over, False)
+        _answer(self._asking, False)
         self.flush()
 
     def flush(self) -> None:
         """Hand over what was gathered."""
-        if (self._changed or self._error or self._closed) and self._wake and not self._wake.done():
+        if self._is_due and self._wake and not self._wake.done():
             self._wake.set_result(None)
+
+    @property
+    def _is_due(self) -> bool:
+        return bool(self._changed or self._error or self._closed or self._asking)
+
+    async def _until_changed(self) -> None:
+        while not self._is_due:
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+    def _gather(self) -> None:
+        """Take in what the system has not told yet."""
+        raise NotImplementedError
+
+
+def _answer(waiting: list[asyncio.Future[bool]], result: bool) -> None:
+    for one in waiting:
+        if not one.done():
+            one.set_result(result)
+    waiting.clear()

@@ -5,11 +5,14 @@ The system allows few instances per user (128 unless raised), and a folder watch
 
 from __future__ import annotations
 
+import array
 import asyncio
 import ctypes
 import errno
+import fcntl
 import os
 import struct
+import termios
 import weakref
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -30,6 +33,7 @@ IGNORED = 0x8000
 FOLDER = 0x40000000
 
 _ONLY_FOLDERS = 0x1000000
+_DONT_FOLLOW = 0x2000000
 _EXCLUDE_UNLINKED = 0x4000000
 _MASK_ADD = 0x20000000
 _ITSELF = DELETE_SELF | MOVE_SELF
@@ -69,15 +73,16 @@ class Inotify:
         self._places: dict[int, set[tuple[Listener, str]]] = {}
         self._listeners: dict[Listener, int] = {}
 
-    def add(self, listener: Listener, folder: str, *, only_itself: bool = False) -> int | None:
+    def add(self, listener: Listener, folder: str, *, only_itself: bool = False, follow: bool = True) -> int | None:
         """Watch a folder, again or for the first time; None when it is not there or may not be read.
 
-        ``only_itself``: whether it is moved or removed, not what happens in it. Raises LoopError when a limit of the
-        system is reached.
+        ``only_itself``: whether it is moved or removed, not what happens in it. ``follow``: it may be a link to one.
+        Raises LoopError when a limit of the system is reached.
         """
         if self._fd < 0:
             self._open()
         mask = _ITSELF | _ONLY_FOLDERS | _MASK_ADD if only_itself else _MASK
+        mask |= 0 if follow else _DONT_FOLLOW
         watch: int = _libc.inotify_add_watch(self._fd, os.fsencode(folder), mask)
         if watch < 0:
             self._close_unused()
@@ -104,6 +109,13 @@ class Inotify:
                 _libc.inotify_rm_watch(self._fd, watch)
         self._close_unused()
 
+    def read_all(self) -> None:
+        """Deliver now what the system has queued until now: it tells in the order of the changes, at once."""
+        if self._fd >= 0:
+            queued = array.array("i", [0])
+            fcntl.ioctl(self._fd, termios.FIONREAD, queued)
+            self._read(queued[0])
+
     def _open(self) -> None:
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
@@ -123,9 +135,9 @@ class Inotify:
         if not self._listeners[listener]:
             del self._listeners[listener]
 
-    def _read(self) -> None:
+    def _read(self, size: int = 0) -> None:
         try:
-            data = os.read(self._fd, _BUFFER)
+            data = os.read(self._fd, max(size, _BUFFER))
         except BlockingIOError:
             return
         touched: dict[Listener, None] = {}

@@ -17,17 +17,18 @@ class WatchfilesWatch(Watch):
         self._ignore = ignore
         self._source: AsyncGenerator[set[tuple[object, str]], None] | None = None
 
-    async def __anext__(self) -> frozenset[Path]:
-        if self._closed:
-            raise StopAsyncIteration
-        if self._source is None:
+    async def _until_changed(self) -> None:
+        if self._source is None and not self._is_due:
             self._source = self._watch()
             await anext(self._source)
-            return frozenset(self._roots)
-        batch: frozenset[Path] = frozenset()
-        while not batch:
-            batch = frozenset(told for _, name in await anext(self._source) for told in self._told(Path(name)))
-        return batch
+            self._gather()
+        while not self._is_due:
+            assert self._source is not None
+            self._changed.update(str(told) for _, name in await anext(self._source) for told in self._told(Path(name)))
+
+    def _gather(self) -> None:
+        # what the system knows and has not told cannot be asked for
+        self._changed.update(map(str, self._roots))
 
     def _watch(self) -> AsyncGenerator[set[tuple[object, str]], None]:
         import watchfiles  # type: ignore[import-not-found, unused-ignore] # a dependency only where it is needed

@@ -61,8 +61,13 @@ class InotifyWatch(Watch):
             del self._watches[folder]
 
     def overflowed(self) -> None:
+        # what became of these may be among what was lost
+        former, self._watches = self._watches, {}
         for root in self._roots:
             self._guard(self._add_root, root)
+        for folder, watch in former.items():
+            if self._watches.get(folder) != watch:
+                self._inotify.remove(self, folder, watch)
         self._changed.update(self._roots)
 
     def _take_below(self, path: str, mask: int) -> None:
@@ -90,6 +95,11 @@ class InotifyWatch(Watch):
             self._loop.call_later(CREATED_SECONDS, self._report_created)
         self._created[path] = self._loop.time() + CREATED_SECONDS
         return True
+
+    def _gather(self) -> None:
+        self._inotify.read_all()
+        self._changed.update(self._created)
+        self._created.clear()
 
     def _report_created(self) -> None:
         now = self._loop.time()
@@ -141,7 +151,9 @@ class InotifyWatch(Watch):
                     yield entry.path
 
     def _add(self, folder: str, *, only_itself: bool = False) -> bool:
-        watch = self._inotify.add(self, folder, only_itself=only_itself)
+        # what leads to a root may be a link; a folder in the tree may have become one
+        leads = any(folder == root or _is_below(root, folder) for root in self._roots)
+        watch = self._inotify.add(self, folder, only_itself=only_itself, follow=leads)
         former = self._watches.pop(folder, None)
         if former is not None and former != watch:
             self._inotify.remove(self, folder, former)
