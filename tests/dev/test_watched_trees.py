@@ -95,6 +95,11 @@ steps = st.one_of(
 )
 
 
+def do(steps: list[Step], folder: Path) -> None:
+    for one in steps:
+        one(folder)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(steps, min_size=1, max_size=12), min_size=1, max_size=4))
 async def test_what_is_known_is_what_is_there(rounds: list[list[Step]]) -> None:
@@ -105,7 +110,7 @@ async def test_what_is_known_is_what_is_there(rounds: list[list[Step]]) -> None:
         async with followed(folder) as tree:
             for together in rounds:
                 # while they are told of: what is looked at changes meanwhile
-                await asyncio.to_thread(lambda steps=together: [one(folder) for one in steps])
+                await asyncio.to_thread(do, together, folder)
                 assert await tree.known() == tree.real()
 
 

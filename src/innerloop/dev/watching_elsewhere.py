@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from innerloop.dev.batches import Watch
 
@@ -15,7 +16,7 @@ class WatchfilesWatch(Watch):
         super().__init__()
         self._roots = [path.absolute() for path in paths]
         self._ignore = ignore
-        self._source: AsyncGenerator[set[tuple[object, str]], None] | None = None
+        self._source: AsyncGenerator[set[tuple[Any, str]], None] | None = None
 
     async def _until_changed(self) -> None:
         if self._source is None and not self._is_due:
@@ -30,11 +31,11 @@ class WatchfilesWatch(Watch):
         # what the system knows and has not told cannot be asked for
         self._changed.update(map(str, self._roots))
 
-    def _watch(self) -> AsyncGenerator[set[tuple[object, str]], None]:
-        import watchfiles  # type: ignore[import-not-found, unused-ignore] # a dependency only where it is needed
+    def _watch(self) -> AsyncGenerator[set[tuple[Any, str]], None]:
+        import watchfiles  # a dependency only where it is needed, and of the tests
 
         places = {next(place for place in (root, *root.parents) if place.is_dir()) for root in self._roots}
-        source: AsyncGenerator[set[tuple[object, str]], None] = watchfiles.awatch(
+        source: AsyncGenerator[set[tuple[Any, str]], None] = watchfiles.awatch(
             *places, watch_filter=None, step=5, debounce=20, rust_timeout=1000, yield_on_timeout=True
         )
         return source
