@@ -100,6 +100,32 @@ class Synced(Event, frozen=True, kw_only=True, tag="sync"):
     """The first few changed paths, relative to the sync root."""
 
 
+class SyncStream(Event, frozen=True, kw_only=True, tag="sync-stream"):
+    """State of the stream to one container; ``ended``: nothing is synced to that container any more."""
+
+    service: str
+    pod: str
+    container: str
+    state: Literal["connecting", "comparing", "in sync", "interrupted", "ended"]
+    message: str = ""
+    """Why it is interrupted."""
+    detail: str = ""
+    hint: str = ""
+
+
+class SyncProgress(Event, frozen=True, kw_only=True, tag="sync-progress"):
+    """How much of a batch that takes its time was sent to one container; ``Synced`` or ``SyncStream`` follow."""
+
+    service: str
+    pod: str
+    container: str
+    files: int
+    """Paths that were sent: files, folders, deletions."""
+    all_files: int
+    bytes: int
+    all_bytes: int
+
+
 class ProcessState(Event, frozen=True, kw_only=True, tag="process"):
     """The developed process in a container started, ended or was restarted."""
 

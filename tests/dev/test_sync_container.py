@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerloop.dev import sync_protocol as protocol
+from innerloop.dev import sync_sending
 from innerloop.dev.globs import parse_globs
 from innerloop.dev.sync_connection import Disconnected
-from innerloop.events import Notice, ProcessState
+from innerloop.events import Notice, ProcessState, Synced, SyncProgress
 from tests.dev.sync_containers import Developed, listing
 from tests.waiting import until
 
@@ -131,6 +132,80 @@ async def test_moved_file_that_the_container_changed_is_sent(developed: Develope
         (developed.local / "old").rename(developed.local / "new")
         await developed.settle()
     assert not [event for event in developed.events if isinstance(event, Notice)]
+
+
+async def live(developed: Developed) -> None:
+    """Wait until what was marked so far is live."""
+    marked = developed.sync.marked
+    await until(lambda: developed.sync.is_live(marked), timeout=10)
+
+
+async def test_what_is_live_is_in_the_container(developed: Developed) -> None:
+    developed.look()
+    async with developed.following():
+        await live(developed)
+        for number in range(20):
+            write(developed.local, a=str(number), **{f"sub{number}__b": "1"})
+            (developed.local / f"sub{number}/b").rename(developed.local / f"moved{number}")
+            developed.look()
+            assert not developed.sync.is_live(developed.sync.marked)
+            await live(developed)
+            assert listing(developed.remote) == listing(developed.local)
+
+
+async def test_moved_file_is_not_live_before_its_content_is_sent_where_it_has_to_be(developed: Developed) -> None:
+    write(developed.local, old="ours")
+    developed.look()
+    async with developed.following():
+        write(developed.remote, old="theirs")
+        (developed.local / "old").rename(developed.local / "new")
+        developed.look()
+        await live(developed)
+        assert (developed.remote / "new").read_text() == "ours"
+
+
+async def test_what_failed_is_a_problem_until_it_is_mended(developed: Developed) -> None:
+    write(developed.local, taken="1")
+    write(developed.remote, **{"taken__data.log": "x"})
+    developed.look()
+    async with developed.following():
+        await live(developed)
+        (problem,) = developed.sync.problems()
+        assert f"{developed.remote}/taken: a folder is in its place" in problem
+        shutil.rmtree(developed.remote / "taken")
+        write(developed.local, taken="2")
+        developed.look()
+        await live(developed)
+        assert developed.sync.problems() == []
+
+
+async def test_changes_while_there_is_no_stream_are_live_after_the_next_comparison(developed: Developed) -> None:
+    await bring_up(developed)
+    write(developed.local, a="1")
+    developed.look()
+    marked = developed.sync.marked
+    assert not developed.sync.is_live(marked)
+    await bring_up(developed)
+    assert developed.sync.is_live(marked)
+
+
+async def test_long_batch_tells_its_progress(developed: Developed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_sending, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(sync_sending, "PROGRESS_EVERY", 0.0)
+    write(developed.local, **{f"file{number}": "x" * 5000 for number in range(200)})
+    await bring_up(developed)
+    told = [event for event in developed.events if isinstance(event, SyncProgress)]
+    assert [event.files for event in told] == sorted({event.files for event in told})
+    assert [event.bytes for event in told] == sorted(event.bytes for event in told)
+    assert {(event.all_files, event.all_bytes) for event in told} == {(201, 1_000_000)}  # the folder, too
+    assert 0 < told[0].files < told[-1].files <= 201
+    assert isinstance(developed.events[-1], Synced)
+
+
+async def test_short_batch_tells_no_progress(developed: Developed) -> None:
+    write(developed.local, **{f"file{number}": "x" for number in range(20)})
+    await bring_up(developed)
+    assert not [event for event in developed.events if isinstance(event, SyncProgress)]
 
 
 async def test_large_file_arrives_in_chunks(developed: Developed) -> None:

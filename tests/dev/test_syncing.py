@@ -17,9 +17,10 @@ import pytest
 from innerloop.dev.overlay import overlay
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.restarting import restart
-from innerloop.dev.syncing import SyncState, sync
+from innerloop.dev.sync_state import SyncState
+from innerloop.dev.syncing import sync
 from innerloop.errors import LoopError
-from innerloop.events import Event, Notice, ProcessState, Synced
+from innerloop.events import Event, Notice, ProcessState, Synced, SyncStream
 from innerloop.kube import execution, objects
 from innerloop.kube.client import Client
 from innerloop.manifest import Manifest, ObjectKey
@@ -321,11 +322,12 @@ async def test_container_with_neither_helper_nor_shell_is_told(client: Client, n
     async with asyncio.TaskGroup() as tasks:
         running = sync(client, target, namespace=namespace, selector="app=web", emit=events.append)
         task = tasks.create_task(running, name="sync")
-        await until(lambda: events)
+        await until(lambda: len(events) > 1)
         task.cancel()
-    (notice,) = events
-    assert isinstance(notice, Notice)
-    assert "the container web/web is not set up for development" in notice.message
+    states = [event for event in events if isinstance(event, SyncStream)]
+    assert [event.state for event in states] == ["connecting", "interrupted", "ended"]
+    assert states[1].message == "the container web/web is not set up for development"
+    assert states[1].hint.startswith("loop dev sets it up")
 
 
 async def test_helper_that_is_stopped_for_a_while_catches_up(start: Start) -> None:

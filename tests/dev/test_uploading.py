@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from innerloop.dev.syncing import SyncState, sync
+from innerloop.dev.sync_state import SyncState
+from innerloop.dev.syncing import sync
 from innerloop.dev.uploading import upload
 from innerloop.events import Event, Notice, StepDone, StepFailed, Synced
 from innerloop.kube import execution

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import pytest
 
@@ -80,6 +81,57 @@ def test_a_synced_batch_names_its_paths() -> None:
         service="web", pod="p", container="web", files=1, deleted=0, bytes=1200, seconds=0.004, paths=("main.py",)
     )
     assert told(batch) == "⇡ web: synced main.py  1.2 kB 4 ms\n"
+
+
+def stream(state: Literal["comparing", "in sync", "interrupted", "ended"], message: str = "") -> events.SyncStream:
+    return events.SyncStream(service="web", pod="web-1", container="web", state=state, message=message)
+
+
+def test_an_interruption_and_its_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "PASSING_SECONDS", 0.0)
+    again = [stream("interrupted", "no route"), stream("interrupted", "no route"), stream("comparing")]
+    lines = told(stream("in sync"), *again, stream("in sync"))
+    assert lines == "! web: sync to web-1 is interrupted: no route\n⇡ web: sync to web-1 goes on\n"
+
+
+def test_an_interruption_that_is_soon_over_is_no_news() -> None:
+    assert told(stream("interrupted", "no route"), stream("comparing"), stream("in sync"), stream("ended")) == ""
+
+
+def test_an_interruption_is_told_when_it_lasts_though_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    subscriber = Terminal(output, interactive=False)
+    subscriber(stream("interrupted", "no route"))
+    subscriber.tick()
+    assert output.getvalue() == ""
+    monkeypatch.setattr(terminal, "PASSING_SECONDS", 0.0)
+    subscriber.tick()
+    subscriber.tick()
+    assert output.getvalue() == "! web: sync to web-1 is interrupted: no route\n"
+
+
+PROGRESS = events.SyncProgress(
+    service="web", pod="web-1", container="web", files=500, all_files=2000, bytes=2_000_000, all_bytes=8_000_000
+)
+BATCH = events.Synced(service="web", pod="web-1", container="web", files=2000, deleted=0, bytes=8_000_000, seconds=1.0)
+
+
+def test_on_a_terminal_a_long_batch_has_a_bar_that_goes_away_with_it() -> None:
+    text = told(PROGRESS, BATCH, interactive=True)
+    shown, cleared, done = text.index("sync web: █████───────────────"), text.index("\r\x1b[2K"), text.index("⇡")
+    assert shown < cleared < done
+    assert "500 of 2000 files, 2.0 MB of 8.0 MB" in text
+
+
+def test_a_bar_goes_away_when_its_stream_breaks() -> None:
+    text = told(PROGRESS, stream("interrupted", "no route"), interactive=True)
+    assert text.endswith("\r\x1b[2K")
+
+
+def test_without_a_terminal_a_long_batch_has_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(PROGRESS, PROGRESS) == ""
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0.0)
+    assert told(PROGRESS, PROGRESS) == "  sync web: 500 of 2000 files, 2.0 MB of 8.0 MB\n"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from innerloop.cli.options import ProjectOptions, output_option, project_options
 
 if TYPE_CHECKING:
     from innerloop.engine.reporting import Report
-    from innerloop.events import Emit
+    from innerloop.engine.snapshot import Snapshot
+    from innerloop.events import Emit, SyncStream
 
 MARKS = {"ready": ("✓", "green"), "waiting": ("…", "yellow"), "failed": ("✗", "red"), "missing": ("✗", "red")}
 
@@ -67,9 +68,20 @@ def _show_sessions(found: Report) -> None:
         click.echo(f"  session {session.pid} {state}, since {session.started}: {', '.join(session.services)}")
         for forward in session.forwards.values():
             click.echo(f"    ↔ {forward.address}:{forward.local} → {forward.service}:{forward.remote} {forward.state}")
-        for name, batch in session.syncs.items():
-            click.echo(f"    ⇡ {name}: last batch {batch.files} files, {batch.deleted} deleted {batch.action}".rstrip())
+        for name, stream in session.streams.items():
+            click.echo(f"    ⇡ {name}: {_stream(session, name, stream)}")
         for name, process in session.processes.items():
             click.echo(f"    {name}: process {process.state} {process.message}".rstrip())
         for step, cause in session.failed.items():
             click.echo(f"    ✗ {step}: {cause}")
+
+
+def _stream(session: Snapshot, name: str, stream: SyncStream) -> str:
+    """State of a stream, with what it does, or did last."""
+    told = f"{stream.state}: {stream.message}" if stream.message else stream.state
+    if sending := session.sending.get(name):
+        return f"{told}; {sending.files} of {sending.all_files} files sent"
+    if batch := session.syncs.get(name):
+        action = f", {batch.action}" if batch.action else ""
+        told += f"; last batch {batch.files} files, {batch.deleted} deleted{action}"
+    return told

@@ -67,8 +67,17 @@ class ContainerActions:
     """
 
     def __init__(
-        self, target: DevTarget, container: PodContainer, process: Process, surroundings: Surroundings
+        self,
+        target: DevTarget,
+        container: PodContainer,
+        process: Process,
+        surroundings: Surroundings,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_idle`` is called when all that was due has been tried."""
+        self.failure = ""
+        """Why something is still due that was tried."""
+        self._on_idle = on_idle
         self._target = target
         self._container = container
         self._process = process
@@ -91,6 +100,11 @@ class ContainerActions:
             self._idle.clear()
         return bool(self._due)
 
+    @property
+    def is_idle(self) -> bool:
+        """All that was due has been tried; a new process may still be about to start."""
+        return self._idle.is_set()
+
     async def wait_idle(self) -> None:
         """Return when all that was due has been tried, and a new process started. Raises Disconnected."""
         await self._idle.wait()
@@ -106,6 +120,7 @@ class ContainerActions:
             await self._catch_up()
             if not self._wake.is_set():
                 self._idle.set()
+                self._on_idle()
 
     async def _catch_up(self) -> None:
         """Run all that is due, then restart; the first failure leaves it and what comes after it due."""
@@ -126,7 +141,9 @@ class ContainerActions:
                     # the connection broke; the next one brings it
                     self._restart = True
                     raise
-        except LoopError:
+            self.failure = ""
+        except LoopError as error:
+            self.failure = error.message
             return  # a failed action was told as a step, a broken connection by whoever keeps it
 
     async def _act(self, number: int, action: SyncAction, changes: Changes) -> None:

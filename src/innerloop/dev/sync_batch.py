@@ -27,6 +27,11 @@ class Batch(NamedTuple):
     def __bool__(self) -> bool:
         return any(self)
 
+    @property
+    def paths(self) -> int:
+        """How many paths become something else."""
+        return len(self.wanted) + len(self.making_place) + len(self.deletions) + len(self.renames)
+
 
 def make_batch(
     keys: Iterable[Key], tree: LocalTree, remote: Mapping[Key, Entry], not_renamed: Collection[Key] = ()

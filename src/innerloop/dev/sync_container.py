@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 from innerloop.dev.actions import ContainerActions, Surroundings
@@ -24,8 +24,8 @@ from innerloop.dev.sync_protocol import (
     State,
     Welcome,
 )
-from innerloop.dev.sync_sending import send_batch
-from innerloop.events import Emit, Notice, ProcessState, Synced
+from innerloop.dev.sync_sending import Progress, send_batch
+from innerloop.events import Emit, Notice, ProcessState, Synced, SyncProgress
 from innerloop.project import DevTarget
 
 PING_SECONDS = 15.0
@@ -61,21 +61,36 @@ class ContainerSync:
         self._connection: Connection | None = None
         self._actions: ContainerActions | None = None
         if target.actions and surroundings:
-            self._actions = ContainerActions(target, container, self, surroundings)
+            self._actions = ContainerActions(target, container, self, surroundings, lambda: self.on_live())
         self._welcome = Welcome(0, False, 0, 0, 0)
         self._told_failures: dict[Key, Failed] = {}
         self._obstructed: set[Key] = set()
         """What failed for something that is in its way, and may go with the next change."""
         self._told_state = ProcessCode.RUNNING
+        self._process_problem: list[str] = []
+        self.marked = 0
+        """Counts the calls of ``mark``."""
+        self.on_live: Callable[[], None] = lambda: None
+        """Called when more of what was marked is live."""
+        self._taken = 0
+        """What was marked when the last batch began."""
+        self._sent = 0
+        """What was marked when the last batch that arrived began."""
+        self._to_repeat = False
+        """Something of the last batch is sent with the next one in another way."""
+        self._restarts: list[tuple[int, Answer]] = []
+        """Asked for and not answered yet, with what was marked before."""
 
-    def mark(self, keys: Iterable[Key], since: float) -> None:
+    def mark(self, keys: Collection[Key], since: float) -> None:
         """These changed at ``since`` (event loop time)."""
+        if not keys:
+            return
+        self.marked += 1
         if not self._pending:
             self._since = since
         self._pending.update(keys)
-        if self._pending:
-            self._wake.set()
-            self._caught_up.clear()
+        self._wake.set()
+        self._caught_up.clear()
 
     async def run_actions(self) -> None:
         """Run what has to follow the sync, for as long as the container runs; over all its connections."""
@@ -93,20 +108,31 @@ class ContainerSync:
 
     async def restart(self) -> Answer | None:
         """Ask for a new process; returns the answer to come, None where no helper runs it. Raises Disconnected."""
-        if not self._welcome.supervised:
-            self._emit(_not_supervised(self._target, self._container))
-            return None
-        return await self._connected().restart()
+        return await self._restart(0)
+
+    def is_live(self, marked: int) -> bool:
+        """Whether what was marked up to this call of ``mark`` is in the container, and what follows it was tried."""
+        actions = self._actions is None or self._actions.is_idle
+        return self._sent >= marked and actions and not any(asked <= marked for asked, _ in self._restarts)
+
+    def problems(self) -> list[str]:
+        """What could not be done in the container, and still can't be."""
+        failed = [notice.message for notice in self._notices(self._told_failures.values())]
+        return failed + ([self._actions.failure] if self._actions and self._actions.failure else self._process_problem)
 
     async def signal(self, number: int) -> SignalResult:
         """Send the process and its group a signal. Raises Disconnected."""
         return await self._connected().signal(number)
 
-    async def bring_up_to_date(self, connection: Connection) -> None:
-        """Compare everything and send what differs; returns when the process runs with it."""
+    async def bring_up_to_date(self, connection: Connection, greeted: Callable[[], None] = lambda: None) -> None:
+        """Compare everything and send what differs; returns when the process runs with it.
+
+        ``greeted`` is called when the helper has answered.
+        """
         since = asyncio.get_running_loop().time()
         self._connection = connection
         self._welcome = await connection.greet()
+        greeted()
         self._take_pending()
         questions, entries = make_check(self._tree), list(self._tree.entries.items())
         self._remote = make_remote(entries, await connection.check(questions))
@@ -116,6 +142,7 @@ class ContainerSync:
             self._caught_up.set()
         if restarted:
             await restarted
+        self._arrived()
 
     async def follow(self, connection: Connection) -> None:
         """Send changes for ever: one as soon as it comes, those that come meanwhile together after it."""
@@ -128,12 +155,14 @@ class ContainerSync:
                 continue
             since = self._since
             await self._send(connection, self._take_pending(), since)
+            self._arrived()
             if not self._pending:
                 self._caught_up.set()
 
     def on_reply(self, reply: State | Restarted) -> None:
         """What the helper tells of the process."""
         if isinstance(reply, Restarted):
+            self._process_problem = [f"the process was not started: {reply.text}"] if reply.result else []
             if reply.result == RestartResult.NOT_STARTED:
                 self._emit_state("exited", reply.text)
         elif reply.process != self._told_state or reply.process == ProcessCode.RESTARTING:
@@ -150,8 +179,30 @@ class ContainerSync:
 
     def _take_pending(self) -> set[Key]:
         pending, self._pending = self._pending, set()
+        self._taken = self.marked
         self._wake.clear()
         return pending
+
+    def _arrived(self) -> None:
+        if not self._to_repeat:
+            self._sent = self._taken
+        self.on_live()
+
+    async def _restart(self, marked: int) -> Answer | None:
+        """Ask for a new process, for what was marked so far."""
+        if not self._welcome.supervised:
+            notice = _not_supervised(self._target, self._container)
+            self._emit(notice)
+            self._process_problem = [notice.message]
+            return None
+        answer = await self._connected().restart()
+        self._restarts.append((marked, answer))
+        answer.add_done_callback(self._on_restarted)
+        return answer
+
+    def _on_restarted(self, _: Answer) -> None:
+        self._restarts = [(marked, answer) for marked, answer in self._restarts if not answer.done()]
+        self.on_live()
 
     async def _send(
         self, connection: Connection, keys: Collection[Key], since: float, *, initial: bool = False
@@ -160,18 +211,19 @@ class ContainerSync:
         batch = make_batch({*keys, *self._obstructed}, self._tree, self._remote, self._not_renamed)
         if not batch and not initial:
             return None
-        done = await send_batch(batch, self._tree, connection.write)
+        done = await send_batch(batch, self._tree, connection.write, self._tell_progress)
         failed = await connection.commit() if batch else []
         self._settle(batch, done, failed, since)
         restart = any(self._needs_restart(key, entry) for key, entry in done.items())
         actions = self._actions.take(done, restart=restart) if self._actions else False
         followed = ", ".join(name for name, follows in (("actions", actions), ("restart", restart)) if follows)
         self._tell(batch, done, since, initial=initial, action=followed)
-        return await self.restart() if restart and not self._actions else None
+        return await self._restart(self._taken) if restart and not self._actions else None
 
     def _settle(self, batch: Batch, done: dict[Key, Entry | None], failed: Sequence[Failed], since: float) -> None:
         """Take out of ``done`` what failed, and note what the container has now."""
         sources = {new: old for old, new in batch.renames}
+        self._to_repeat = any(Key(one.root, one.path) in sources for one in failed)
         told = []
         for failure in failed:
             key = Key(failure.root, failure.path)
@@ -197,8 +249,11 @@ class ContainerSync:
                 self._remote[key] = entry
             else:
                 self._remote.pop(key, None)
-        for notice in notices(told, self._tree.roots, self._container, self._target.name, self._welcome.uid):
+        for notice in self._notices(told):
             self._emit(notice)
+
+    def _notices(self, failures: Iterable[Failed]) -> Iterator[Notice]:
+        return notices(failures, self._tree.roots, self._container, self._target.name, self._welcome.uid)
 
     def _needs_restart(self, key: Key, entry: Entry | None) -> bool:
         return (entry is None or entry.kind != FOLDER) and bool(self._restarting.check(key.path, False))
@@ -221,6 +276,14 @@ class ContainerSync:
                 initial=initial,
                 action=action,
                 paths=tuple(os.fsdecode(key.path) for key in [key for key in done if key.path][:_SHOWN_PATHS]),
+            )
+        )
+
+    def _tell_progress(self, progress: Progress) -> None:
+        container = self._container
+        self._emit(
+            SyncProgress(
+                service=self._target.name, pod=container.pod, container=container.container, **progress._asdict()
             )
         )
 

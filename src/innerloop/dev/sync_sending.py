@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sized
 from typing import NamedTuple
 
 from innerloop.dev import sync_protocol as protocol
@@ -19,6 +20,9 @@ _READ_TOGETHER = 64
 _FEW = 8
 """So many files are read in the event loop, since a thread takes longer to wake up."""
 _FLUSH = 64 * 1024
+PROGRESS_SECONDS = 0.5
+"""A batch that takes longer tells its progress."""
+PROGRESS_EVERY = 0.2
 
 
 class _Content(NamedTuple):
@@ -30,13 +34,27 @@ class _Content(NamedTuple):
     """False: too large to be read at once."""
 
 
-async def send_batch(batch: Batch, tree: LocalTree, write: Write) -> dict[Key, Entry | None]:
+class Progress(NamedTuple):
+    """How much of a batch was sent."""
+
+    files: int
+    """Operations on paths."""
+    all_files: int
+    bytes: int
+    all_bytes: int
+
+
+Tell = Callable[[Progress], None]
+
+
+async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell) -> dict[Key, Entry | None]:
     """Write a batch's operations; returns what the container has when all of them succeed, None for what is gone.
 
-    A file that vanished or changes while it is read is left out: that is a change of its own.
+    A file that vanished or changes while it is read is left out: that is a change of its own. ``tell`` gets the
+    progress now and then, when it takes longer than half a second.
     """
     sent: dict[Key, Entry | None] = {}
-    output = _Output(write)
+    output = _Output(write, _Reporter(batch, sent, tell))
     for key in batch.making_place:
         await output.add(protocol.delete(make_head(key, None, tree)))
         sent[key] = None
@@ -61,8 +79,9 @@ async def send_batch(batch: Batch, tree: LocalTree, write: Write) -> dict[Key, E
 class _Output:
     """Frames gathered to pieces of a size that the stream carries well."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, reporter: _Reporter) -> None:
         self._write = write
+        self._reporter = reporter
         self._held = bytearray()
 
     async def add(self, frame: bytes) -> None:
@@ -75,6 +94,30 @@ class _Output:
             data = bytes(self._held)
             self._held.clear()
             await self._write(data)
+            self._reporter.wrote(len(data))
+
+
+class _Reporter:
+    """Tells of the progress of a long batch."""
+
+    def __init__(self, batch: Batch, sent: Sized, tell: Tell) -> None:
+        self._batch = batch
+        self._sent = sent
+        self._tell = tell
+        self._bytes = 0
+        self._next = time.monotonic() + PROGRESS_SECONDS
+
+    def wrote(self, count: int) -> None:
+        """So many more bytes of frames are on their way."""
+        self._bytes += count
+        if (now := time.monotonic()) < self._next:
+            return
+        self._next = now + PROGRESS_EVERY
+        batch = self._batch
+        contents = sum(batch.wanted[key].size for key in batch.contents)
+        # frames have heads, and a file may shrink meanwhile
+        size = min(self._bytes, contents)
+        self._tell(Progress(len(self._sent), batch.paths, size, contents))
 
 
 async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: dict[Key, Entry | None]) -> None:

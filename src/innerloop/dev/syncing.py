@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from innerloop.dev import helper
 from innerloop.dev.actions import Surroundings
+from innerloop.dev.batches import Watch
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
 from innerloop.dev.laptop import Laptop, LaptopCommands
 from innerloop.dev.local_tree import Key, LocalTree, Look, look, sync_root
@@ -21,10 +22,11 @@ from innerloop.dev.pods import PodContainer, follow_pods
 from innerloop.dev.restarting import no_helper
 from innerloop.dev.sync_connection import ExecOutput, connected
 from innerloop.dev.sync_container import ContainerSync
+from innerloop.dev.sync_state import StreamState, SyncState
 from innerloop.dev.uploading import upload, uploaded_notice
 from innerloop.dev.watching import watch
 from innerloop.errors import LoopError, single_failure
-from innerloop.events import Emit, Notice
+from innerloop.events import Emit, Notice, SyncStream
 from innerloop.kube import execution
 from innerloop.kube.client import Client
 from innerloop.kube.failures import CommandNotStarted
@@ -32,44 +34,10 @@ from innerloop.project import DevTarget
 
 RETRY_SECONDS = (0.1, 0.3, 1.0, 3.0, 5.0)
 """Waits before a broken stream is opened again; the last one is repeated."""
-_QUIET_FAILURES = 2
-"""Streams that break when a container ends are no news."""
 STUCK_SECONDS = 5.0
 """How long a command of this machine waits for a container that does not take what it follows."""
 _FEW = 16
 """So many files are looked at in the event loop, since a thread takes longer to wake up."""
-
-ContainerState = Literal["connecting", "in sync"]
-
-
-class SyncState:
-    """How far a target's containers are: for whoever waits for the first sync, and for those who ask."""
-
-    def __init__(self) -> None:
-        self.containers: dict[PodContainer, ContainerState] = {}
-        self._in_sync = asyncio.Event()
-
-    @property
-    def in_sync(self) -> bool:
-        """Every running container of the target, at least one, has what is here; errors of paths were told."""
-        return self._in_sync.is_set()
-
-    async def wait_in_sync(self) -> None:
-        await self._in_sync.wait()
-
-    def set(self, container: PodContainer, state: ContainerState) -> None:
-        self.containers[container] = state
-        self._update()
-
-    def drop(self, container: PodContainer) -> None:
-        self.containers.pop(container, None)
-        self._update()
-
-    def _update(self) -> None:
-        if self.containers and all(state == "in sync" for state in self.containers.values()):
-            self._in_sync.set()
-        else:
-            self._in_sync.clear()
 
 
 async def sync(
@@ -93,21 +61,35 @@ async def sync(
     ``built`` files that only a new image brings. ``laptop`` is where commands of this machine run, the working
     directory unless given. ``foreign``: nobody set the pods up for development, so the helper is brought by exec.
 
-    Emits Synced, ProcessState, Notice, and a step for each action; broken streams are opened again, and compared anew.
+    Emits SyncStream, SyncProgress, Synced, ProcessState, Notice, and a step for each action; broken streams are opened
+    again, and compared anew.
 
     Raises LoopError when a folder does not exist, or the system does not let us watch it.
     """
-    for path in target.sync:
-        if not path.local.exists():
-            raise LoopError(f"dev.{target.name}.sync: {path.local} does not exist")
     scope = _Scope(client, target, namespace, emit, left_out, built, foreign)
-    syncing = _Syncing(scope, state or SyncState(), laptop or Laptop(Path.cwd(), {}))
+    state = state or SyncState()
+    syncing = _Syncing(scope, state, laptop or Laptop(Path.cwd(), {}))
     try:
+        _check_folders(target)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(syncing.follow_files(), name=f"watch files of {target.name}")
             tasks.create_task(syncing.follow_containers(selector, tasks), name=f"follow pods of {target.name}")
     except BaseExceptionGroup as group:
-        raise single_failure(group) from None
+        failure = single_failure(group)
+        if isinstance(failure, LoopError):
+            state.fail(failure)
+        raise failure from None
+    except LoopError as error:
+        state.fail(error)
+        raise
+    finally:
+        syncing.end()
+
+
+def _check_folders(target: DevTarget) -> None:
+    for path in target.sync:
+        if not path.local.exists():
+            raise LoopError(f"dev.{target.name}.sync: {path.local} does not exist")
 
 
 def _no_way_in(container: PodContainer, error: LoopError) -> LoopError:
@@ -145,8 +127,26 @@ class _Syncing:
         self._tree = LocalTree([sync_root(path) for path in scope.target.sync])
         self._looked = asyncio.Event()
         self._containers: dict[PodContainer, tuple[ContainerSync, asyncio.Task[None]]] = {}
-        self._told: set[Key] = set()
+        self._told: dict[Key, str] = {}
         self._told_upload = False
+        self._changes: Watch | None = None
+        state.begin(self.catch_up)
+
+    async def catch_up(self) -> list[str]:
+        """Look at everything that was saved until now; returns what can't be read."""
+        while True:
+            await self._looked.wait()
+            # one that ends meanwhile makes place for one that begins with a look at everything
+            if self._changes is None or await self._changes.caught_up():
+                return list(self._told.values())
+
+    def end(self) -> None:
+        """Nothing is synced any more."""
+        for container in list(self._containers):
+            self._drop(container)
+        self._changes = None
+        self._looked.set()
+        self._state.fail(LoopError(f"the sync of {self._target.name} ended"))
 
     async def follow_files(self) -> None:
         """Keep the tree current; begins anew when ignore rules change, since they decide what is watched."""
@@ -161,11 +161,15 @@ class _Syncing:
             places = [path.local for path in self._target.sync]
             with watch([*places, *(file for one in rules for file in one.files_above)], ignore) as changes:
                 await self._look(everything, rules)
+                self._changes = changes
                 self._looked.set()
-                async for batch in changes:
-                    await self._look([key for path in batch for key in self._tree.keys(path)], rules)
-                    if any(path.name == IGNORE_FILE for path in batch):
-                        break
+                try:
+                    async for batch in changes:
+                        await self._look([key for path in batch for key in self._tree.keys(path)], rules)
+                        if any(path.name == IGNORE_FILE for path in batch):
+                            break
+                finally:
+                    self._looked.clear()
 
     async def follow_containers(self, selector: str, tasks: asyncio.TaskGroup) -> None:
         """Keep one stream to each running container."""
@@ -180,12 +184,11 @@ class _Syncing:
             async for running in changes:
                 await self._looked.wait()
                 for container in self._containers.keys() - set(running):
-                    self._containers.pop(container)[1].cancel()
-                    self._state.drop(container)
+                    self._drop(container)
                 for container in running:
                     if container not in self._containers:
-                        self._state.set(container, "connecting")
                         one = self._container_sync(container)
+                        self._set(container, one, "connecting")
                         task = tasks.create_task(self._keep(one, container), name=f"sync {container.pod}")
                         self._containers[container] = one, task
 
@@ -206,27 +209,31 @@ class _Syncing:
         for key, error in seen.errors.items():
             # a file that became a link while it was looked at is a change of its own
             if key not in self._told and error.errno != errno.ELOOP:
-                self._told.add(key)
                 place = self._tree.place(key)
                 why = (
                     "is gone; containers keep what they have of it"
                     if not key.path
                     else f"cannot be read: {error.strerror}"
                 )
-                self._emit(Notice(level="warning", message=f"{self._target.name}: {place} {why}"))
-        self._told.difference_update(seen.found)
+                self._told[key] = f"{self._target.name}: {place} {why}"
+                self._emit(Notice(level="warning", message=self._told[key]))
+        for key in self._told.keys() & seen.found:
+            del self._told[key]
 
     def _container_sync(self, container: PodContainer) -> ContainerSync:
         place = (self._namespace, container.pod, container.container)
         surroundings = Surroundings(partial(execution.stream, self._client, *place), self._laptop, self._emit)
-        return ContainerSync(self._tree, self._target, container, self._emit, surroundings)
+        one = ContainerSync(self._tree, self._target, container, self._emit, surroundings)
+        one.on_live = self._state.wake
+        return one
 
     async def _wait_caught_up(self) -> None:
         """Return when all containers that are in sync have the last changes; a stuck one is not waited for long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STUCK_SECONDS):
                 for container, (one, _) in list(self._containers.items()):
-                    if self._state.containers.get(container) == "in sync":
+                    stream = self._state.containers.get(container)
+                    if stream and stream.state == "in sync":
                         await one.wait_caught_up()
 
     async def _keep(self, one: ContainerSync, container: PodContainer) -> None:
@@ -245,16 +252,12 @@ class _Syncing:
                 try:
                     program = await self._upload(container)
                 except LoopError as why:
-                    if not failures:
-                        self._tell_broken(
-                            _no_way_in(container, why) if self._scope.foreign else no_helper(container, error)
-                        )
+                    reason = _no_way_in(container, why) if self._scope.foreign else no_helper(container, error)
+                    self._set(container, one, "interrupted", reason)
             except LoopError as error:
-                if failures == _QUIET_FAILURES:
-                    self._tell_broken(error)
-            if self._state.containers.get(container) == "in sync":
-                failures = 0
-            self._state.set(container, "connecting")
+                if self._state.containers[container].state == "in sync":
+                    failures = 0
+                self._set(container, one, "interrupted", error)
             await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
             failures += 1
 
@@ -267,11 +270,11 @@ class _Syncing:
             connected(ExecOutput(stream), one.on_reply) as connection,
             asyncio.TaskGroup() as tasks,
         ):
-            await one.bring_up_to_date(connection)
+            await one.bring_up_to_date(connection, partial(self._set, container, one, "comparing"))
             # an action may take minutes: saves do not wait for it, who waits for the first sync does
             tasks.create_task(one.follow(connection), name=f"follow into {container.pod}")
             await one.wait_settled()
-            self._state.set(container, "in sync")
+            self._set(container, one, "in sync")
 
     async def _upload(self, container: PodContainer) -> str:
         """Bring the program to a container that does not have it; returns its path there. Raises LoopError."""
@@ -281,6 +284,28 @@ class _Syncing:
             self._emit(uploaded_notice(self._target, container, program))
         return program
 
-    def _tell_broken(self, error: LoopError) -> None:
-        message = f"{self._target.name}: sync is interrupted: {error.message}"
-        self._emit(Notice(level="warning", message=message, detail=error.detail or "", hint=error.hint or ""))
+    def _set(
+        self, container: PodContainer, one: ContainerSync, state: StreamState, error: LoopError | None = None
+    ) -> None:
+        if self._state.set(container, one, state, error):
+            self._tell_stream(container, state, error)
+
+    def _drop(self, container: PodContainer) -> None:
+        self._containers.pop(container)[1].cancel()
+        self._state.drop(container)
+        self._tell_stream(container, "ended")
+
+    def _tell_stream(
+        self, container: PodContainer, state: StreamState | Literal["ended"], error: LoopError | None = None
+    ) -> None:
+        self._emit(
+            SyncStream(
+                service=self._target.name,
+                pod=container.pod,
+                container=container.container,
+                state=state,
+                message=error.message if error else "",
+                detail=(error.detail if error else None) or "",
+                hint=(error.hint if error else None) or "",
+            )
+        )

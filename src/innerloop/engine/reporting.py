@@ -106,6 +106,7 @@ async def _forget_pods_that_are_gone(sessions: list[Snapshot], scope: Scope, nam
             return
         pods |= {pod["metadata"]["name"] for pod in found}
     for session in sessions:
+        session.streams = {name: stream for name, stream in session.streams.items() if stream.pod in pods}
         session.syncs = {name: batch for name, batch in session.syncs.items() if batch.pod in pods}
         session.processes = {name: process for name, process in session.processes.items() if process.pod in pods}
 

@@ -57,6 +57,7 @@ class Services:
         try:
             await service.run()
         except LoopError as error:
+            error.told = True
             self._emit(
                 Notice(
                     level="error",

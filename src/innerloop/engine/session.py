@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from innerloop.config.dependencies import Tree
-from innerloop.dev.syncing import SyncState
+from innerloop.dev.sync_state import SyncState
 from innerloop.dev.watching import watch
 from innerloop.engine.deploying import Loader
 from innerloop.engine.graph import Graph

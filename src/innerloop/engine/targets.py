@@ -11,7 +11,8 @@ from innerloop.config.problems import suggestion
 from innerloop.dev.following import follow_logs
 from innerloop.dev.forwarding import forward
 from innerloop.dev.laptop import Laptop
-from innerloop.dev.syncing import SyncState, sync
+from innerloop.dev.sync_state import SyncState
+from innerloop.dev.syncing import sync
 from innerloop.engine.guarding import guard
 from innerloop.engine.reach import built_files
 from innerloop.engine.scope import Scope

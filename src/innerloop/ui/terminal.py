@@ -26,6 +26,13 @@ QUIET_SECONDS = 3.0
 """How long a step runs, where there is no status line, until its progress is told, and then between two lines."""
 
 
+PASSING_SECONDS = 1.0
+"""An interruption that is over sooner is no news."""
+
+BAR = 20
+"""Columns of a bar."""
+
+
 class _Running(NamedTuple):
     title: str
     message: str
@@ -33,6 +40,14 @@ class _Running(NamedTuple):
     """When the step last had a line, or began."""
     untold: bool = False
     """Whether the message is yet to be told."""
+
+
+class _Interrupted(NamedTuple):
+    """A stream of sync that broke."""
+
+    event: events.SyncStream
+    since: float
+    told: bool = False
 
 
 class Terminal:
@@ -46,6 +61,7 @@ class Terminal:
         self._interactive = interactive
         self._verbose = verbose
         self._running: dict[str, _Running] = {}
+        self._interrupted: dict[str, _Interrupted] = {}
         self._status_shown = False
         self._colours: dict[str, str] = {}
 
@@ -55,7 +71,8 @@ class Terminal:
 
     def tick(self) -> None:
         """Tell what is due though nothing happens; to be called every second or so. Raises as for an event."""
-        if lines := [line for step in self._running for line in self._overdue(step)]:
+        lines = [line for step in self._running for line in self._overdue(step)]
+        if lines := [*lines, *(line for step in self._interrupted for line in self._lasting(step))]:
             self._write(lines)
 
     def _write(self, lines: list[str]) -> None:
@@ -93,8 +110,8 @@ class Terminal:
                 return [self._log(event)]
             case events.Forwarding():
                 return self._forwarding(event)
-            case events.Synced():
-                return [self._synced(event)]
+            case events.SyncStream() | events.SyncProgress() | events.Synced():
+                return self._of_sync(event)
             case events.ProcessState():
                 return self._process(event)
             case events.Notice():
@@ -127,6 +144,41 @@ class Terminal:
             return [f"{self._paint(GREEN, '↔')} {where}"]
         colour = RED if event.state == "failed" else YELLOW
         return [f"{self._paint(colour, '↔')} {where} {event.state}{': ' + event.message if event.message else ''}"]
+
+    def _of_sync(self, event: events.SyncStream | events.SyncProgress | events.Synced) -> list[str]:
+        step = f"sync/{event.service}/{event.pod}/{event.container}"
+        if isinstance(event, events.SyncProgress):
+            running = self._running.get(step) or _Running(f"sync {event.service}", "", time.monotonic())
+            self._running[step] = running
+            return self._progress(events.StepProgress(step=step, message=self._amount(event)))
+        self._running.pop(step, None)
+        return self._stream_state(step, event) if isinstance(event, events.SyncStream) else [self._synced(event)]
+
+    def _stream_state(self, step: str, event: events.SyncStream) -> list[str]:
+        if event.state == "interrupted":
+            # a restarted container's comes back at once
+            first = self._interrupted.get(step) or _Interrupted(event, time.monotonic())
+            self._interrupted[step] = first._replace(event=event)
+            return self._lasting(step)
+        former = self._interrupted.pop(step, None) if event.state in ("in sync", "ended") else None
+        if former is None or not former.told or event.state == "ended":
+            return []
+        return [f"{self._paint(GREEN, '⇡')} {event.service}: sync to {event.pod} goes on"]
+
+    def _lasting(self, step: str) -> list[str]:
+        """The lines of an interruption that lasts."""
+        found = self._interrupted[step]
+        if found.told or time.monotonic() - found.since < PASSING_SECONDS:
+            return []
+        self._interrupted[step] = found._replace(told=True)
+        event = found.event
+        head = f"{self._paint(YELLOW, '!')} {event.service}: sync to {event.pod} is interrupted: {event.message}"
+        return [head, *self._explained("", event.detail, event.hint)]
+
+    def _amount(self, event: events.SyncProgress) -> str:
+        amount = f"{event.files} of {event.all_files} files, {size(event.bytes)} of {size(event.all_bytes)}"
+        share = event.bytes / event.all_bytes if event.all_bytes else event.files / max(event.all_files, 1)
+        return f"{bar(share)} {amount}" if self._interactive else amount
 
     def _synced(self, event: events.Synced) -> str:
         changes = [f"{event.files} file{'s' * (event.files != 1)}"] if event.files or not event.deleted else []
@@ -203,6 +255,12 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def bar(share: float) -> str:
+    """How much of a whole, as a bar: ``████████────────────``."""
+    full = round(min(max(share, 0.0), 1.0) * BAR)
+    return "█" * full + "─" * (BAR - full)
 
 
 def fit(text: str, columns: int) -> str:
