@@ -74,10 +74,10 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def developing(folder: Path, *arguments: str) -> AsyncIterator[Session]:
+async def developing(folder: Path, *arguments: str, command: str = "dev") -> AsyncIterator[Session]:
     """A session in ``folder``; interrupted at the end if it still runs then."""
     process = await asyncio.create_subprocess_exec(
-        LOOP, "dev", "-o", "json", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE
+        LOOP, command, "-o", "json", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE
     )
     session = Session(process)
     async with asyncio.TaskGroup() as group:

@@ -32,6 +32,7 @@ COMMANDS = {
     "restart": "restart a service's process",
     "run": "run a command of the project",
     "status": "what is deployed, ready, forwarded, synced, and by whom",
+    "sync": "keep what is deployed the same as the files, without deploying",
     "use": "choose the context or namespace of this project",
 }
 """Name to help line. The module ``innerloop.cli.NAME`` has the click command ``command``."""

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable
 from typing import Literal
 
-from innerloop.config.dependencies import Tree
 from innerloop.dev.listening import check_free
 from innerloop.engine.claims import claimed
 from innerloop.engine.connecting import connected
-from innerloop.engine.control import serving
+from innerloop.engine.control import Waiter, serving
 from innerloop.engine.deploying import Loader, make_plan, purge_tree
 from innerloop.engine.scope import Scope
 from innerloop.engine.session import Session
-from innerloop.engine.snapshot import Snapshot
+from innerloop.engine.snapshot import Snapshot, snapshot_of
 from innerloop.engine.targets import choose
 from innerloop.errors import single_failure
 from innerloop.events import Emit, Event, Notice, SessionEnded, StepStarted
-from innerloop.project import DevTarget
+from innerloop.project import DevTarget, Project
 
 Request = Literal["rebuild", "quit"]
 """What a user may ask a running session for."""
@@ -44,7 +41,7 @@ async def develop(
     """
     tree = await load(emit)
     targets = choose(tree.project, services)
-    snapshot = _snapshot(tree, targets)
+    snapshot = snapshot_of(tree.project, [target.name for target in targets])
     applied = False
 
     def tell(event: Event) -> None:
@@ -61,11 +58,17 @@ async def develop(
         try:
             async with asyncio.TaskGroup() as group:
                 planning = group.create_task(make_plan(tree, scope, take_over=take_over, force=force), name="plan")
-                async with _announced(tree, targets, scope, snapshot):
+                session: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+
+                async def wait_live(services: tuple[str, ...], patience: float) -> list[str]:
+                    return await (await asyncio.shield(session)).wait_live(services, patience)
+
+                async with announced(tree.project, targets, scope, snapshot, wait_live):
                     # while nothing is deployed yet; later it could only be told
                     check_free(port for target in targets for port in target.ports)
                     plan = (await planning)._replace(develop=targets)
-                    await _until_quit(Session(load, tree, plan, patient=patient), requests)
+                    session.set_result(Session(load, tree, plan, patient=patient))
+                    await _until_quit(session.result(), requests)
         except BaseExceptionGroup as failures:
             raise single_failure(failures) from None
         finally:
@@ -78,11 +81,13 @@ async def develop(
 
 
 @contextlib.asynccontextmanager
-async def _announced(
-    tree: Tree, targets: tuple[DevTarget, ...], scope: Scope, snapshot: Snapshot
+async def announced(
+    project: Project, targets: Iterable[DevTarget], scope: Scope, snapshot: Snapshot, wait_live: Waiter
 ) -> AsyncIterator[None]:
-    """Let sessions elsewhere and commands here know of this one."""
-    project = tree.project
+    """Let sessions elsewhere and commands here know of this one.
+
+    Raises LoopError that tells who develops a target, when another session does.
+    """
     async with (
         claimed(
             scope.client,
@@ -92,7 +97,7 @@ async def _announced(
             folder=project.folder,
             emit=scope.emit,
         ),
-        serving(project.folder, snapshot),
+        serving(project.folder, snapshot, wait_live),
     ):
         yield
 
@@ -111,16 +116,3 @@ async def _until_quit(session: Session, requests: asyncio.Queue[Request]) -> Non
                 session.rebuild()
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
-
-
-def _snapshot(tree: Tree, targets: tuple[DevTarget, ...]) -> Snapshot:
-    project = tree.project
-    return Snapshot(
-        project=project.name,
-        context=project.context,
-        namespace=project.namespace,
-        folder=str(project.folder),
-        pid=os.getpid(),
-        started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        services=[target.name for target in targets],
-    )

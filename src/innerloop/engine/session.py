@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from innerloop.config.dependencies import Tree
+from innerloop.dev.batches import Watch
 from innerloop.dev.sync_state import SyncState
 from innerloop.dev.watching import watch
 from innerloop.engine.deploying import Loader
@@ -44,6 +45,11 @@ class Session:
         self._changed = asyncio.Event()
         self._reloaded = False
         self._states: dict[str, SyncState] = {}
+        self._changes: Watch | None = None
+        self._settled = asyncio.Event()
+        """Nothing is under way: the last run is over and no change is waiting."""
+        self._failure: LoopError | None = None
+        """Of the last run."""
         self._since = time.monotonic()
         self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -74,18 +80,41 @@ class Session:
             self._since = time.monotonic()
         self._pending = self._pending | reached
         self._changed.set()
+        self._settled.clear()
+
+    async def wait_live(self, services: Iterable[str], patience: float) -> list[str]:
+        """Wait until all that was saved before the call is live: deployed where it has to be, and synced.
+
+        ``services``: which ones, none for all. Returns what cannot be synced. Raises LoopError when the last deployment
+        failed, or a container is out of reach for ``patience`` seconds.
+        """
+        wanted = set(services)
+        while True:
+            if self._changes:
+                await self._changes.caught_up()
+            await self._settled.wait()
+            if self._failure:
+                raise self._failure
+            states = [one for name, one in self._states.items() if not wanted or name.split("/")[1] in wanted]
+            try:
+                return [problem for state in states for problem in await state.wait_live(patience)]
+            except LoopError:
+                if all(state in self._states.values() for state in states):
+                    raise
 
     async def _keep_up(self) -> None:
         while True:
-            self._changed.clear()
             self._watch()
             await self._until_changed(self._bring_up())
+            if not self._changed.is_set():
+                self._settled.set()
             await self._changed.wait()
             await self._prepare()
 
     async def _bring_up(self) -> None:
         scope, project = self._plan.scope, self._tree.project
         hooks = Hooks(project, self._tree.plugins, scope)
+        self._failure = None
         try:
             await self._graph.run(plan_steps(self._tree, self._plan))
             if self._reloaded:
@@ -103,6 +132,7 @@ class Session:
             )
             await hooks.run("ready")
         except LoopError as error:
+            self._failure = error
             await hooks.run("failed")
             if not self._patient:
                 raise
@@ -148,7 +178,8 @@ class Session:
         paths = tuple(dict.fromkeys((*project.files, *project.plugins, project.folder / ".env", *templates, *contexts)))
 
         async def follow() -> None:
-            async for batch in watch(paths, is_bookkeeping):
+            self._changes = watch(paths, is_bookkeeping)
+            async for batch in self._changes:
                 self.take(reach(self._tree.project, templates, batch))
 
         self._watcher.reconcile([Service("watch", paths, follow)])
@@ -156,6 +187,8 @@ class Session:
     async def _prepare(self) -> None:
         """Before the next run: read what has to be read anew, invalidate what the changes reach."""
         pending, self._pending = self._pending, NOTHING
+        # what changes from here on is not in this run
+        self._changed.clear()
         # images may have come since: from now on each build asks
         self._plan = self._plan._replace(found=None)
         if pending.configuration:

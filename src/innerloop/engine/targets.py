@@ -52,7 +52,7 @@ def target_services(
         if target.sync or target.restart:
             for one in of_target:
                 states.append(SyncState())
-                services.append(_sync(project, target, one, scope, states[-1]))
+                services.append(sync_service(project, target, one, scope, states[-1]))
         if target.ports and of_target:
             services.append(_forward(target, of_target[0], scope))
     return services, states
@@ -75,7 +75,8 @@ def _guard(one: Workload, scope: Scope) -> Service:
     return Service(f"guard/{one.service}", one, partial(guard, scope.client, one, scope.emit))
 
 
-def _sync(project: Project, target: DevTarget, one: Workload, scope: Scope, state: SyncState) -> Service:
+def sync_service(project: Project, target: DevTarget, one: Workload, scope: Scope, state: SyncState) -> Service:
+    """What keeps a target's containers in one workload in sync."""
     run = partial(
         sync,
         scope.client,
