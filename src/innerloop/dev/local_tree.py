@@ -13,6 +13,8 @@ from innerloop.project import SyncPath
 
 FILE, FOLDER, LINK = b"f", b"d", b"l"
 NO_DIGEST = bytes(32)
+_MODES = tuple(range(0o1000))
+"""One object each, however many files have it."""
 
 
 class Key(NamedTuple):
@@ -174,7 +176,7 @@ def _check_way(tree: LocalTree, key: Key) -> None:
 def read_entry(place: Path, *, follow: bool = False) -> Entry:
     """One path as it is. Raises OSError."""
     status = os.stat(place, follow_symlinks=follow)
-    mode = stat.S_IMODE(status.st_mode) & 0o777
+    mode = _MODES[status.st_mode & 0o777]
     if stat.S_ISDIR(status.st_mode):
         return Entry(FOLDER, mode, 0, NO_DIGEST)
     if stat.S_ISLNK(status.st_mode):

@@ -83,9 +83,12 @@ class _Output:
         self._write = write
         self._reporter = reporter
         self._held = bytearray()
+        self._content = 0
 
-    async def add(self, frame: bytes) -> None:
+    async def add(self, frame: bytes, content: int = 0) -> None:
+        """``content``: bytes of files in the frame."""
         self._held += frame
+        self._content += content
         if len(self._held) >= _FLUSH:
             await self.flush()
 
@@ -94,7 +97,7 @@ class _Output:
             data = bytes(self._held)
             self._held.clear()
             await self._write(data)
-            self._reporter.wrote(len(data))
+            self._reporter.wrote(self._content)
 
 
 class _Reporter:
@@ -104,20 +107,17 @@ class _Reporter:
         self._batch = batch
         self._sent = sent
         self._tell = tell
-        self._bytes = 0
         self._next = time.monotonic() + PROGRESS_SECONDS
 
-    def wrote(self, count: int) -> None:
-        """So many more bytes of frames are on their way."""
-        self._bytes += count
+    def wrote(self, content: int) -> None:
+        """So many bytes of files are on their way."""
         if (now := time.monotonic()) < self._next:
             return
         self._next = now + PROGRESS_EVERY
         batch = self._batch
-        contents = sum(batch.wanted[key].size for key in batch.contents)
-        # frames have heads, and a file may shrink meanwhile
-        size = min(self._bytes, contents)
-        self._tell(Progress(len(self._sent), batch.paths, size, contents))
+        total = sum(batch.wanted[key].size for key in batch.contents)
+        # a file may grow meanwhile
+        self._tell(Progress(len(self._sent), batch.paths, min(content, total), total))
 
 
 async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: dict[Key, Entry | None]) -> None:
@@ -128,7 +128,9 @@ async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: d
         for content in contents:
             entry = await _send_content(content, tree, output)
             if entry:
-                sent[content.key] = entry
+                # the tree's own object where it is equal: containers of many files would take twice the memory
+                wanted = batch.wanted[content.key]
+                sent[content.key] = wanted if entry == wanted else entry
 
 
 def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key]) -> list[_Content]:
@@ -167,9 +169,9 @@ async def _send_content(content: _Content, tree: LocalTree, output: _Output) -> 
     if not content.complete:
         return await _send_large(content.key, head, tree, output)
     if content.entry.kind == LINK:
-        await output.add(protocol.link(head, content.data))
+        await output.add(protocol.link(head, content.data), len(content.data))
     else:
-        await output.add(protocol.file(head, content.data, content.entry.digest))
+        await output.add(protocol.file(head, content.data, content.entry.digest), len(content.data))
     return content.entry
 
 
@@ -184,7 +186,7 @@ async def _send_large(key: Key, head: protocol.Head, tree: LocalTree, output: _O
             while chunk := await asyncio.to_thread(file.read, protocol.CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
-                await output.add(protocol.file_data(chunk))
+                await output.add(protocol.file_data(chunk), len(chunk))
             changed = _version(file.fileno()) != before
     except OSError:
         changed = True

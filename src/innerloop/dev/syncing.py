@@ -18,6 +18,7 @@ from innerloop.dev.batches import Watch
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
 from innerloop.dev.laptop import Laptop, LaptopCommands
 from innerloop.dev.local_tree import Key, LocalTree, Look, look, sync_root
+from innerloop.dev.memory import give_back
 from innerloop.dev.pods import PodContainer, follow_pods
 from innerloop.dev.restarting import no_helper
 from innerloop.dev.sync_connection import ExecOutput, connected
@@ -38,6 +39,8 @@ STUCK_SECONDS = 5.0
 """How long a command of this machine waits for a container that does not take what it follows."""
 _FEW = 16
 """So many files are looked at in the event loop, since a thread takes longer to wake up."""
+_MANY = 5000
+"""Comparing so many files takes megabytes that are not needed afterwards."""
 
 
 async def sync(
@@ -275,6 +278,8 @@ class _Syncing:
             tasks.create_task(one.follow(connection), name=f"follow into {container.pod}")
             await one.wait_settled()
             self._set(container, one, "in sync")
+            if len(self._tree.entries) > _MANY:
+                give_back()
 
     async def _upload(self, container: PodContainer) -> str:
         """Bring the program to a container that does not have it; returns its path there. Raises LoopError."""
