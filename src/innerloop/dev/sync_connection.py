@@ -35,6 +35,8 @@ from innerloop.kube.execution import ExecStream
 
 ANSWER_SECONDS = 30.0
 """For answers that need no work."""
+_PIECE = 64 * 1024
+"""Bytes of operations that the stream carries well at once."""
 
 Answer = asyncio.Future[Restarted]
 _AnyAnswer = Checked | Looked | Listed | Content | Committed | Restarted | Signalled
@@ -108,6 +110,8 @@ class Connection:
         self._restarts: set[int] = set()
         self._failed: list[Failed] = []
         """Since the last commit."""
+        self._held = bytearray()
+        """Operations that wait for those that follow."""
         self._ended: LoopError | None = None
 
     async def greet(self) -> Welcome:
@@ -152,11 +156,19 @@ class Connection:
         signalled: Signalled = await (await self._send(Signalled, lambda id: protocol.signal(id, number)))
         return signalled.result
 
+    async def add(self, operation: bytes) -> None:
+        """Send an operation with those that follow at once; the next commit tells what became of them."""
+        self._held += operation
+        if len(self._held) >= _PIECE:
+            await self.write(b"")
+
     async def write(self, data: bytes) -> None:
-        """Send operations: whole frames; the next commit tells what became of them."""
+        """Send whole frames behind what was added, as one message: each wakes up every program on the way."""
         async with self._writing:
             if self._ended:
                 raise self._ended
+            data = bytes(self._held + data)
+            self._held.clear()
             try:
                 await self._stream.write(data)
             except ConnectionFailed as error:

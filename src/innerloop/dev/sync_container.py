@@ -211,7 +211,7 @@ class ContainerSync:
         batch = make_batch({*keys, *self._obstructed}, self._tree, self._remote, self._not_renamed)
         if not batch and not initial:
             return None
-        done = await send_batch(batch, self._tree, connection.write, self._tell_progress)
+        done = await send_batch(batch, self._tree, connection.add, self._tell_progress)
         failed = await connection.commit() if batch else []
         self._settle(batch, done, failed, since)
         restart = any(self._needs_restart(key, entry) for key, entry in done.items())

@@ -19,7 +19,6 @@ Write = Callable[[bytes], Awaitable[None]]
 _READ_TOGETHER = 64
 _FEW = 8
 """So many files are read in the event loop, since a thread takes longer to wake up."""
-_FLUSH = 64 * 1024
 PROGRESS_SECONDS = 0.5
 """A batch that takes longer tells its progress."""
 PROGRESS_EVERY = 0.2
@@ -54,7 +53,7 @@ async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell) ->
     progress now and then, when it takes longer than half a second.
     """
     sent: dict[Key, Entry | None] = {}
-    output = _Output(write, _Reporter(batch, sent, tell))
+    output = _Output(batch, sent, write, tell)
     for key in batch.making_place:
         await output.add(protocol.delete(make_head(key, None, tree)))
         sent[key] = None
@@ -72,52 +71,33 @@ async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell) ->
     for key in batch.deletions:
         await output.add(protocol.delete(make_head(key, None, tree)))
         sent[key] = None
-    await output.flush()
     return sent
 
 
 class _Output:
-    """Frames gathered to pieces of a size that the stream carries well."""
+    """Where operations go; tells of the progress of a long batch."""
 
-    def __init__(self, write: Write, reporter: _Reporter) -> None:
+    def __init__(self, batch: Batch, sent: Sized, write: Write, tell: Tell) -> None:
+        self._batch = batch
+        self._sent = sent
         self._write = write
-        self._reporter = reporter
-        self._held = bytearray()
+        self._tell = tell
         self._content = 0
+        self._next = time.monotonic() + PROGRESS_SECONDS
 
     async def add(self, frame: bytes, content: int = 0) -> None:
         """``content``: bytes of files in the frame."""
-        self._held += frame
         self._content += content
-        if len(self._held) >= _FLUSH:
-            await self.flush()
+        await self._write(frame)
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + PROGRESS_EVERY
+            self._tell_progress()
 
-    async def flush(self) -> None:
-        if self._held:
-            data = bytes(self._held)
-            self._held.clear()
-            await self._write(data)
-            self._reporter.wrote(self._content)
-
-
-class _Reporter:
-    """Tells of the progress of a long batch."""
-
-    def __init__(self, batch: Batch, sent: Sized, tell: Tell) -> None:
-        self._batch = batch
-        self._sent = sent
-        self._tell = tell
-        self._next = time.monotonic() + PROGRESS_SECONDS
-
-    def wrote(self, content: int) -> None:
-        """So many bytes of files are on their way."""
-        if (now := time.monotonic()) < self._next:
-            return
-        self._next = now + PROGRESS_EVERY
+    def _tell_progress(self) -> None:
         batch = self._batch
         total = sum(batch.wanted[key].size for key in batch.contents)
         # a file may grow meanwhile
-        self._tell(Progress(len(self._sent), batch.paths, min(content, total), total))
+        self._tell(Progress(len(self._sent), batch.paths, min(self._content, total), total))
 
 
 async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: dict[Key, Entry | None]) -> None:
