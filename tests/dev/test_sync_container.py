@@ -19,7 +19,7 @@ from innerloop.dev import sync_sending
 from innerloop.dev.globs import parse_globs
 from innerloop.dev.sync_connection import Disconnected
 from innerloop.events import Notice, ProcessState, Synced, SyncProgress
-from tests.dev.sync_containers import Developed, listing
+from tests.dev.sync_containers import Developed, Pipes, listing
 from tests.waiting import until
 
 
@@ -283,6 +283,39 @@ async def test_cut_stream_is_an_error_and_the_next_one_converges(developed: Deve
             await developed.sync.follow(connection)
     await bring_up(developed)
     assert listing(developed.remote) == listing(developed.local)
+
+
+@pytest.mark.parametrize("change", ["save", "deletion", "rename"])
+async def test_what_follows_a_save_is_done_though_the_stream_broke_before_its_acknowledgement(
+    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    developed = Developed(tmp_path, restart=("*.py",))
+    write(developed.local, **{"a.py": "1", "b.txt": "1"})
+    await bring_up(developed)
+    read = Pipes.read
+
+    async def read_until_it_breaks(pipes: Pipes) -> bytes:
+        data = await read(pipes)
+        return data if listing(developed.remote) != listing(developed.local) or not changed else b""
+
+    monkeypatch.setattr(Pipes, "read", read_until_it_breaks)
+    changed = False
+    with pytest.raises(Disconnected):
+        async with developed.connected() as connection:
+            await developed.sync.bring_up_to_date(connection)
+            if change == "save":
+                write(developed.local, **{"a.py": "2"})
+            elif change == "deletion":
+                (developed.local / "a.py").unlink()
+            else:
+                (developed.local / "a.py").rename(developed.local / "c.py")
+            changed = True
+            developed.look()
+            await developed.sync.follow(connection)
+    monkeypatch.undo()
+    assert listing(developed.remote) == listing(developed.local)
+    await bring_up(developed)
+    assert (developed.synced()[-1].files, developed.synced()[-1].action) == (0, "restart")
 
 
 async def test_restart_where_there_is_no_supervisor_is_told(tmp_path: Path) -> None:

@@ -27,10 +27,9 @@ class Batch(NamedTuple):
     def __bool__(self) -> bool:
         return any(self)
 
-    @property
-    def paths(self) -> int:
-        """How many paths become something else."""
-        return len(self.wanted) + len(self.making_place) + len(self.deletions) + len(self.renames)
+    def keys(self) -> set[Key]:
+        """All that it touches."""
+        return {*self.wanted, *self.making_place, *self.deletions, *(old for old, _ in self.renames)}
 
 
 def make_batch(

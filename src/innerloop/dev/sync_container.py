@@ -78,6 +78,10 @@ class ContainerSync:
         """What was marked when the last batch that arrived began."""
         self._to_repeat = False
         """Something of the last batch is sent with the next one in another way."""
+        self._unacknowledged: set[Key] = set()
+        """What a broken stream may have brought: what follows it is still to be done."""
+        self._restart_lost = False
+        """A new process was asked for on a stream that broke before the answer."""
         self._restarts: list[tuple[int, Answer]] = []
         """Asked for and not answered yet, with what was marked before."""
 
@@ -200,7 +204,8 @@ class ContainerSync:
         answer.add_done_callback(self._on_restarted)
         return answer
 
-    def _on_restarted(self, _: Answer) -> None:
+    def _on_restarted(self, restarted: Answer) -> None:
+        self._restart_lost = restarted.cancelled() or restarted.exception() is not None
         self._restarts = [(marked, answer) for marked, answer in self._restarts if not answer.done()]
         self.on_live()
 
@@ -211,11 +216,16 @@ class ContainerSync:
         batch = make_batch({*keys, *self._obstructed}, self._tree, self._remote, self._not_renamed)
         if not batch and not initial:
             return None
+        owed = set(self._unacknowledged)
+        self._unacknowledged |= batch.keys()
         done = await send_batch(batch, self._tree, connection.add, self._tell_progress)
         failed = await connection.commit() if batch else []
+        self._unacknowledged.clear()
         self._settle(batch, done, failed, since)
-        restart = any(self._needs_restart(key, entry) for key, entry in done.items())
-        actions = self._actions.take(done, restart=restart) if self._actions else False
+        arrived = {key: self._remote.get(key) for key in owed if key not in self._told_failures} | done
+        restart = self._restart_lost or any(self._needs_restart(key, entry) for key, entry in arrived.items())
+        self._restart_lost = False
+        actions = self._actions.take(arrived, restart=restart) if self._actions else False
         followed = ", ".join(name for name, follows in (("actions", actions), ("restart", restart)) if follows)
         self._tell(batch, done, since, initial=initial, action=followed)
         return await self._restart(self._taken) if restart and not self._actions else None

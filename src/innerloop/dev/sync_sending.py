@@ -97,7 +97,7 @@ class _Output:
         batch = self._batch
         total = sum(batch.wanted[key].size for key in batch.contents)
         # a file may grow meanwhile
-        self._tell(Progress(len(self._sent), batch.paths, min(self._content, total), total))
+        self._tell(Progress(len(self._sent), len(batch.keys()), min(self._content, total), total))
 
 
 async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: dict[Key, Entry | None]) -> None:
