@@ -11,13 +11,12 @@ from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.manifest import ObjectKey
 from innerloop.project import SyncAction
-from tests.dev.test_syncing import Service, Start, start
+from tests.dev.conftest import Start
+from tests.dev.service import Service
 from tests.kube import pods
 from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
-
-__all__ = ["start"]
 
 HANDLER = """\
 import signal, time

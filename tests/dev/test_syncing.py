@@ -7,163 +7,25 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from innerloop.dev.overlay import overlay
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.restarting import restart
-from innerloop.dev.sync_state import SyncState
 from innerloop.dev.syncing import sync
 from innerloop.errors import LoopError
 from innerloop.events import Event, Notice, ProcessState, Synced, SyncStream
-from innerloop.kube import execution, objects
+from innerloop.kube import objects
 from innerloop.kube.client import Client
-from innerloop.manifest import Manifest, ObjectKey
+from innerloop.manifest import ObjectKey
 from innerloop.project import DevTarget, SyncPath
-from tests.dev.sync_containers import ARCHITECTURE, listing
+from tests.dev.conftest import Start
+from tests.dev.service import SERVER, Service
 from tests.kube import pods
 from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
-
-SERVER = "import time\nprint('serving', flush=True)\ntime.sleep(100000)\n"
-
-LIST = """
-import base64, json, os, stat, sys
-def describe(path):
-    status = os.lstat(path)
-    kind, mode = stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode)
-    if stat.S_ISLNK(status.st_mode):
-        return [kind, os.readlink(path)]
-    return [kind, mode, *([base64.b64encode(open(path, "rb").read()).decode()] if stat.S_ISREG(status.st_mode) else [])]
-root = sys.argv[1]
-found = {}
-for path in [os.path.join(base, name) for base, folders, files in os.walk(root) for name in folders + files]:
-    try:
-        found[os.path.relpath(path, root)] = describe(path)
-    except OSError:
-        pass  # it went while we looked
-print(json.dumps(found))
-"""
-
-
-class Service:
-    """A Deployment under development, and the sync of a local folder into its pods."""
-
-    def __init__(self, client: Client, namespace: str, folder: Path) -> None:
-        self.client = client
-        self.namespace = namespace
-        self.local = folder
-        self.events: list[Event] = []
-        self.state = SyncState()
-
-    @property
-    def containers(self) -> list[PodContainer]:
-        return list(self.state.containers)
-
-    def of(self, kind: type[Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def list(self, container: PodContainer, remote: str = "/app") -> dict[str, tuple[object, ...]]:
-        """What a container has, in the form of ``listing``."""
-        import base64
-        import json
-
-        told = json.loads(await self.run(container, "python", "-c", LIST, remote))
-        decoded = {
-            path: tuple(base64.b64decode(value) if number == 2 else value for number, value in enumerate(values))
-            for path, values in told.items()
-        }
-        return {path: values for path, values in decoded.items() if not path.endswith(".log")}
-
-    async def run(self, container: PodContainer, *command: str) -> bytes:
-        place = (self.namespace, container.pod, container.container)
-        result = await execution.run(self.client, *place, command)
-        assert result.code == 0, result.stderr
-        return result.stdout
-
-    async def settle(self, count: int = 1) -> None:
-        """Wait until so many containers have what is here."""
-
-        async def equal() -> bool:
-            if len(self.containers) != count or not self.state.in_sync:
-                return False
-            wanted = listing(self.local)
-            try:
-                return all([await self.list(container) == wanted for container in self.containers])
-            except LoopError:
-                return False  # a container that just ended
-
-        await until(equal, timeout=60, every=0.1, what=f"{count} equal to {self.local}")
-
-
-Start = Callable[..., Awaitable[Service]]
-
-
-@pytest.fixture
-async def start(client: Client, namespace: str, tmp_path: Path) -> AsyncIterator[Start]:
-    """Deploys a container with the dev overlay and keeps a folder in sync with it."""
-    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-
-        async def run(
-            container: dict[str, Any] | None = None,
-            *,
-            replicas: int = 1,
-            remote: str = "/app",
-            target: dict[str, Any] | None = None,
-            ready: bool = True,
-            built: Callable[[Path], bool] | None = None,
-            **spec: Any,
-        ) -> Service:
-            folder = tmp_path / "local"
-            folder.mkdir(exist_ok=True)
-            (folder / "server.py").write_text(SERVER)
-            fields = {"sync": (SyncPath(local=folder, remote=remote),), **(target or {})}
-            wanted = DevTarget(name="web", selector={"app": "web"}, **fields)
-            command = ["python", f"{remote}/server.py"]
-            workload = deployment(container or pods.container("web", command, pods.PYTHON), namespace, replicas, spec)
-            for manifest in overlay([workload], [wanted], {}, architecture=ARCHITECTURE):
-                await objects.apply(client, manifest.object, manager="test")
-            service = Service(client, namespace, folder)
-            task = tasks.create_task(
-                sync(
-                    client,
-                    wanted,
-                    namespace=namespace,
-                    selector="app=web",
-                    emit=service.events.append,
-                    state=service.state,
-                    built=built,
-                ),
-                name="sync",
-            )
-            stack.callback(task.cancel)
-            if ready:
-                await until(lambda: len(service.containers) == replicas and service.state.in_sync, timeout=60)
-            return service
-
-        yield run
-        await stack.aclose()
-
-
-def deployment(container: dict[str, Any], namespace: str, replicas: int, spec: dict[str, Any]) -> Manifest:
-    template = {
-        "metadata": {"labels": {"app": "web"}},
-        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container], **spec},
-    }
-    return Manifest(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "web", "namespace": namespace},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template},
-        }
-    )
 
 
 async def test_every_kind_of_edit_arrives(start: Start) -> None:
