@@ -409,3 +409,39 @@ async def test_any_edits_leave_both_sides_equal(rounds: list[list[Step]]) -> Non
                     edit(developed.local)
                 await developed.settle()
         assert not [event for event in developed.events if isinstance(event, Notice)]
+
+
+async def test_file_that_is_just_being_written_is_not_sent_half(developed: Developed) -> None:
+    write(developed.local, a="whole")
+    developed.look()
+    async with developed.following():
+        with (developed.local / "a").open("w") as file:
+            file.write("half")
+            file.flush()
+            developed.look()
+            write(developed.local, mark="1")
+            developed.look()
+            await until(lambda: (developed.remote / "mark").exists())
+            assert (developed.remote / "a").read_text() == "whole"
+            file.write(" and half")
+        await until(lambda: (developed.remote / "a").read_text() == "half and half")
+
+
+@pytest.mark.parametrize("size", [10, 3 * protocol.CHUNK])
+async def test_file_that_is_never_closed_is_sent_as_it_is(
+    developed: Developed, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("innerloop.dev.sync_container.WRITER_SECONDS", 0.2)
+    with (developed.local / "growing").open("wb") as file:
+        file.write(bytes(size))
+        file.flush()
+        developed.look()
+        async with developed.following():
+
+            def arrived() -> bool:
+                file.write(b"x")
+                file.flush()
+                return (developed.remote / "growing").exists()
+
+            await until(arrived)
+            assert (developed.remote / "growing").stat().st_size >= size

@@ -30,6 +30,9 @@ from innerloop.project import DevTarget
 
 PING_SECONDS = 15.0
 """The helper gives up after 60 s of silence."""
+WRITER_SECONDS = 2.0
+"""How long a file is left to who writes it before it is sent as it is: some are never closed."""
+_WRITER_RETRY_SECONDS = 0.05
 _SHOWN_PATHS = 5
 _LASTING = (Reason.PERMISSION, Reason.READ_ONLY, Reason.NO_SPACE)
 """Failures that no other file's change mends."""
@@ -66,6 +69,8 @@ class ContainerSync:
         self._told_failures: dict[Key, Failed] = {}
         self._obstructed: set[Key] = set()
         """What failed for something that is in its way, and may go with the next change."""
+        self._unfinished: dict[Key, float] = {}
+        """What is being written, and since when."""
         self._told_state = ProcessCode.RUNNING
         self._process_problem: list[str] = []
         self.marked = 0
@@ -218,10 +223,12 @@ class ContainerSync:
             return None
         owed = set(self._unacknowledged)
         self._unacknowledged |= batch.keys()
-        done = await send_batch(batch, self._tree, connection.add, self._tell_progress)
+        sent = await send_batch(batch, self._tree, connection.add, self._tell_progress, self._impatient())
+        done = sent.done
         failed = await connection.commit() if batch else []
         self._unacknowledged.clear()
         self._settle(batch, done, failed, since)
+        self._leave_to_writers(sent.unfinished, since)
         arrived = {key: self._remote.get(key) for key in owed if key not in self._told_failures} | done
         restart = self._restart_lost or any(self._needs_restart(key, entry) for key, entry in arrived.items())
         self._restart_lost = False
@@ -252,6 +259,7 @@ class ContainerSync:
             if failure.reason not in _LASTING:
                 self._obstructed.add(key)
         for key, entry in done.items():
+            self._unfinished.pop(key, None)
             self._told_failures.pop(key, None)
             self._obstructed.discard(key)
             self._not_renamed.discard(key)
@@ -264,6 +272,18 @@ class ContainerSync:
 
     def _notices(self, failures: Iterable[Failed]) -> Iterator[Notice]:
         return notices(failures, self._tree.roots, self._container, self._target.name, self._welcome.uid)
+
+    def _impatient(self) -> set[Key]:
+        now = asyncio.get_running_loop().time()
+        return {key for key, since in self._unfinished.items() if now - since >= WRITER_SECONDS}
+
+    def _leave_to_writers(self, keys: Collection[Key], since: float) -> None:
+        """Try again soon: nothing tells when a file is closed that was looked at for another reason."""
+        loop = asyncio.get_running_loop()
+        for key in keys:
+            self._unfinished.setdefault(key, loop.time())
+        if keys:
+            loop.call_later(_WRITER_RETRY_SECONDS, self.mark, keys, since)
 
     def _needs_restart(self, key: Key, entry: Entry | None) -> bool:
         return (entry is None or entry.kind != FOLDER) and bool(self._restarting.check(key.path, False))

@@ -7,12 +7,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sized
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
 from innerloop.dev import sync_protocol as protocol
 from innerloop.dev.local_tree import FILE, LINK, Entry, Key, LocalTree
 from innerloop.dev.sync_batch import Batch, make_head
+from innerloop.dev.writers import has_writer, version
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -22,6 +23,13 @@ _FEW = 8
 PROGRESS_SECONDS = 0.5
 """A batch that takes longer tells its progress."""
 PROGRESS_EVERY = 0.2
+
+
+class Sent(NamedTuple):
+    done: dict[Key, Entry | None]
+    """What the container has when all operations succeed, None for what is gone."""
+    unfinished: set[Key]
+    """Files that were left out because they are just being written."""
 
 
 class _Content(NamedTuple):
@@ -46,38 +54,43 @@ class Progress(NamedTuple):
 Tell = Callable[[Progress], None]
 
 
-async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell) -> dict[Key, Entry | None]:
-    """Write a batch's operations; returns what the container has when all of them succeed, None for what is gone.
+class _Unfinished(Exception):
+    """A file has a writer, or changed while it was read."""
 
-    A file that vanished or changes while it is read is left out: that is a change of its own. ``tell`` gets the
-    progress now and then, when it takes longer than half a second.
+
+async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell, impatient: Collection[Key] = ()) -> Sent:
+    """Write a batch's operations.
+
+    A file that vanished is left out: that is a change of its own. A file that is just being written is left out, too,
+    unless it is among the ``impatient``: those are sent as they are. ``tell`` gets the progress now and then, when it
+    takes longer than half a second.
     """
-    sent: dict[Key, Entry | None] = {}
+    sent = Sent({}, set())
     output = _Output(batch, sent, write, tell)
     for key in batch.making_place:
         await output.add(protocol.delete(make_head(key, None, tree)))
-        sent[key] = None
+        sent.done[key] = None
     for key in batch.folders:
         await output.add(protocol.folder(make_head(key, batch.wanted[key], tree)))
-        sent[key] = batch.wanted[key]
+        sent.done[key] = batch.wanted[key]
     for old, new in batch.renames:
         entry = batch.wanted[new]
         await output.add(protocol.rename(make_head(new, entry, tree), old.path, entry.digest))
-        sent[old], sent[new] = None, entry
-    await _send_contents(batch, tree, output, sent)
+        sent.done[old], sent.done[new] = None, entry
+    await _send_contents(batch, tree, output, sent, impatient)
     for key in batch.modes:
         await output.add(protocol.mode(make_head(key, batch.wanted[key], tree)))
-        sent[key] = batch.wanted[key]
+        sent.done[key] = batch.wanted[key]
     for key in batch.deletions:
         await output.add(protocol.delete(make_head(key, None, tree)))
-        sent[key] = None
+        sent.done[key] = None
     return sent
 
 
 class _Output:
     """Where operations go; tells of the progress of a long batch."""
 
-    def __init__(self, batch: Batch, sent: Sized, write: Write, tell: Tell) -> None:
+    def __init__(self, batch: Batch, sent: Sent, write: Write, tell: Tell) -> None:
         self._batch = batch
         self._sent = sent
         self._write = write
@@ -97,28 +110,36 @@ class _Output:
         batch = self._batch
         total = sum(batch.wanted[key].size for key in batch.contents)
         # a file may grow meanwhile
-        self._tell(Progress(len(self._sent), len(batch.keys()), min(self._content, total), total))
+        self._tell(Progress(len(self._sent.done), len(batch.keys()), min(self._content, total), total))
 
 
-async def _send_contents(batch: Batch, tree: LocalTree, output: _Output, sent: dict[Key, Entry | None]) -> None:
+async def _send_contents(
+    batch: Batch, tree: LocalTree, output: _Output, sent: Sent, impatient: Collection[Key]
+) -> None:
+    few = len(batch.contents) <= _FEW
     for start in range(0, len(batch.contents), _READ_TOGETHER):
-        keys = batch.contents[start : start + _READ_TOGETHER]
-        few = len(batch.contents) <= _FEW
-        contents = _read(batch, tree, keys) if few else await asyncio.to_thread(_read, batch, tree, keys)
-        for content in contents:
-            entry = await _send_content(content, tree, output)
-            if entry:
+        part = batch, tree, batch.contents[start : start + _READ_TOGETHER], sent, impatient
+        for content in _read(*part) if few else await asyncio.to_thread(_read, *part):
+            try:
+                entry = await _send_content(content, tree, output, patient=content.key not in impatient)
+            except _Unfinished:
+                sent.unfinished.add(content.key)
+            except OSError:
+                continue  # as for small ones, when a large one is opened or in its middle
+            else:
                 # the tree's own object where it is equal: containers of many files would take twice the memory
                 wanted = batch.wanted[content.key]
-                sent[content.key] = wanted if entry == wanted else entry
+                sent.done[content.key] = wanted if entry == wanted else entry
 
 
-def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key]) -> list[_Content]:
+def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key], sent: Sent, impatient: Collection[Key]) -> list[_Content]:
     contents = []
     for key in keys:
         try:
             is_link = batch.wanted[key].kind == LINK
-            contents.append(_read_link(tree, key) if is_link else _read_file(tree, key))
+            contents.append(_read_link(tree, key) if is_link else _read_file(tree, key, key not in impatient))
+        except _Unfinished:
+            sent.unfinished.add(key)
         except OSError:
             continue  # gone, or told as unreadable when the tree looked at it
     return contents
@@ -129,7 +150,7 @@ def _read_link(tree: LocalTree, key: Key) -> _Content:
     return _Content(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
 
 
-def _read_file(tree: LocalTree, key: Key) -> _Content:
+def _read_file(tree: LocalTree, key: Key, patient: bool) -> _Content:
     """The beginning of a large file, all of a small one."""
     place = tree.place(key)
     descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -137,17 +158,21 @@ def _read_file(tree: LocalTree, key: Key) -> _Content:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(f"{place} is no file any more")
+        before = version(descriptor)
         data = os.read(descriptor, protocol.CHUNK + 1)
+        if patient:
+            _check_finished(descriptor, before)
     finally:
         os.close(descriptor)
     entry = Entry(FILE, mode & 0o777, len(data), hashlib.sha256(data).digest())
     return _Content(key, entry, data, len(data) <= protocol.CHUNK)
 
 
-async def _send_content(content: _Content, tree: LocalTree, output: _Output) -> Entry | None:
+async def _send_content(content: _Content, tree: LocalTree, output: _Output, *, patient: bool) -> Entry:
+    """Returns what the container gets. Raises _Unfinished and OSError, with nothing left to be ended there."""
     head = make_head(content.key, content.entry, tree)
     if not content.complete:
-        return await _send_large(content.key, head, tree, output)
+        return await _send_large(content.key, head, tree, output, patient=patient)
     if content.entry.kind == LINK:
         await output.add(protocol.link(head, content.data), len(content.data))
     else:
@@ -155,28 +180,31 @@ async def _send_content(content: _Content, tree: LocalTree, output: _Output) -> 
     return content.entry
 
 
-async def _send_large(key: Key, head: protocol.Head, tree: LocalTree, output: _Output) -> Entry | None:
-    """A file in chunks; abandoned when it changes meanwhile."""
+async def _send_large(key: Key, head: protocol.Head, tree: LocalTree, output: _Output, *, patient: bool) -> Entry:
+    """A file in chunks; abandoned when it changes meanwhile, and of an impatient one no more than it has now."""
     digest = hashlib.sha256()
     size = 0
     try:
         with await asyncio.to_thread(tree.place(key).open, "rb", 0) as file:
-            before = _version(file.fileno())
+            before = version(file.fileno())
+            left = before[0]
             await output.add(protocol.file_begin(head))
-            while chunk := await asyncio.to_thread(file.read, protocol.CHUNK):
+            while chunk := await asyncio.to_thread(file.read, min(left, protocol.CHUNK)):
                 digest.update(chunk)
                 size += len(chunk)
+                left -= len(chunk)
                 await output.add(protocol.file_data(chunk), len(chunk))
-            changed = _version(file.fileno()) != before
-    except OSError:
-        changed = True
-    if changed:
+            if patient:
+                _check_finished(file.fileno(), before)
+    except (OSError, _Unfinished):
         await output.add(protocol.file_abort())
-        return None
+        raise
     await output.add(protocol.file_end(digest.digest()))
     return Entry(FILE, head.mode, size, digest.digest())
 
 
-def _version(descriptor: int) -> tuple[int, int, int]:
-    status = os.fstat(descriptor)
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def _check_finished(descriptor: int, before: tuple[int, int, int]) -> None:
+    """Raises _Unfinished unless what was read since ``before`` is what somebody saved."""
+    # in this order: what a writer did before it closed the file shows in the version
+    if has_writer(descriptor) or version(descriptor) != before:
+        raise _Unfinished
