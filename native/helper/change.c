@@ -143,6 +143,11 @@ int change_delete(const struct target *target) {
         return error;
     if (unlinkat(folder, name, AT_REMOVEDIR) == 0)
         return 0;
+    if (errno == ENOTEMPTY || errno == EEXIST) {
+        leftovers_remove(folder, name);
+        if (unlinkat(folder, name, AT_REMOVEDIR) == 0)
+            return 0;
+    }
     return errno == ENOTDIR ? error : errno;
 }
 
@@ -198,6 +203,18 @@ int change_mode(const struct target *target) {
     return fchmodat(folder, name, wanted_mode(&found, target->mode, target->exact), 0) != 0 ? errno : 0;
 }
 
+static int make_temporary(struct incoming *file, int parent) {
+    for (;;) {
+        temporary_name(file->temporary, sizeof file->temporary);
+        file->fd = openat(parent, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (file->fd < 0)
+            return errno;
+        if (leftover_lock(file->fd))
+            return 0;
+        close(file->fd);
+    }
+}
+
 int incoming_begin(struct incoming *file, const struct target *target) {
     const char *name;
     int shared = target_folder(target, &name);
@@ -206,10 +223,8 @@ int incoming_begin(struct incoming *file, const struct target *target) {
     int parent = fcntl(shared, F_DUPFD_CLOEXEC, 3);
     if (parent < 0)
         return errno;
-    temporary_name(file->temporary, sizeof file->temporary);
-    file->fd = openat(parent, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file->fd < 0) {
-        int error = errno;
+    int error = make_temporary(file, parent);
+    if (error) {
         close(parent);
         return error;
     }

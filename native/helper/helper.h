@@ -234,6 +234,13 @@ void incoming_abort(struct incoming *file);
 /* A name that files on their way have. */
 bool is_temporary(const char *name);
 
+/* ---- leftovers.c ---- */
+
+/* Mark a new file as somebody's, as long as it is open; false: it was removed as a leftover before. */
+bool leftover_lock(int fd);
+/* Remove temporary files that are nobody's from a folder; "." is the parent itself. */
+void leftovers_remove(int parent, const char *name);
+
 /* ---- watch.c: folders that are watched ---- */
 
 /* Watch an open folder; 0 or an error number. */
@@ -281,6 +288,11 @@ int64_t monotonic_ms(void);
 /* Nanoseconds since the epoch. */
 int64_t wall_clock_ns(void);
 int64_t nanoseconds(struct timespec time);
+
+/* ---- succession.c ---- */
+
+/* Have a folder for oneself, as long as this process lives; false: another receiver does not end. */
+bool succeed(const char *path);
 
 /* ---- control.c: the socket between supervisor and receivers ---- */
 

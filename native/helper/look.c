@@ -157,13 +157,19 @@ enum check_result look_compare(const struct target *target, char kind, uint64_t 
     const char *name;
     uint8_t found_digest[DIGEST_SIZE];
     struct stat found;
-    if (!*target->path)
-        return tree_root(target->root, false) == 0 ? SAME : MISSING;
+    if (!*target->path) {
+        if (tree_root(target->root, false) != 0)
+            return MISSING;
+        leftovers_remove(target->root->fd, ".");
+        return SAME;
+    }
     int folder = tree_parent(target->root, target->path, false, &name);
     if (folder < 0 || fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
         return MISSING;
-    if (kind == 'd' && S_ISDIR(found.st_mode))
+    if (kind == 'd' && S_ISDIR(found.st_mode)) {
+        leftovers_remove(folder, name);
         return target->exact && (found.st_mode & 0777) != target->mode ? MODE_DIFFERS : SAME;
+    }
     if (kind == 'l' && S_ISLNK(found.st_mode)) {
         look_at(folder, name, found_digest);
         return memcmp(found_digest, digest, DIGEST_SIZE) == 0 ? SAME : CONTENT_DIFFERS;

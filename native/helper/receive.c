@@ -80,9 +80,28 @@ static bool ask_for_signal(struct cursor *payload) {
     return send_frame(&frame);
 }
 
+static bool concerns_folders(uint8_t type) {
+    return type != HELLO && type != COMMIT && type != RESTART && type != SIGNAL;
+}
+
+/* Nobody else writes to the folders from here on. */
+static bool take_over(void) {
+    static bool alone;
+    for (int i = 0; i < root_count && !alone; i++) {
+        bool again = false;
+        for (int j = 0; j < i; j++)
+            again = again || strcmp(roots[i].path, roots[j].path) == 0;
+        if (!again && !succeed(roots[i].path))
+            return fatal("another sync of the same folder does not end");
+    }
+    return alone = true;
+}
+
 static bool handle(struct frame *frame) {
     if (!greeted && frame->type != HELLO)
         return fatal("not the sync protocol");
+    if (concerns_folders(frame->type) && !take_over())
+        return false;
     switch (frame->type) {
     case HELLO: return greet(&frame->payload);
     case CHECK: return answer_check(&frame->payload);

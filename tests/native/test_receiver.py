@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from innerloop.dev import sync_protocol as protocol
 from innerloop.dev.sync_protocol import Difference, Expected, Head, Reason
 from tests.native.receiver import Receiver, expect_file, file, sha256
+from tests.waiting import until
 
 Start = Callable[..., Awaitable[Receiver]]
 
@@ -317,3 +319,58 @@ async def test_arbitrary_bytes_change_nothing_outside_and_never_crash(
     started.send(b"".join(frames) + tail)
     await started.end()
     assert {path.name for path in tmp_path.iterdir()} <= {"root"}
+
+
+async def test_new_receiver_ends_the_one_before_it_though_that_is_stopped(helper: Path, root: Path) -> None:
+    """What the former had still to write is older than what the new one writes."""
+
+    async def receive() -> Receiver:
+        started = Receiver(await asyncio.create_subprocess_exec(helper, "sync", root, stdin=-1, stdout=-1, stderr=-1))
+        await started.greet()
+        return started
+
+    former = await receive()
+    await former.commit(file("a", b"first"))
+    former.process.send_signal(signal.SIGSTOP)
+    former.send(file("a", b"second"))
+    new = await receive()
+    assert await new.commit(file("a", b"third")) == []
+    assert await former.process.wait() == -signal.SIGKILL
+    assert (root / "a").read_bytes() == b"third"
+    await new.end()
+
+
+async def test_receivers_of_different_folders_leave_each_other_alone(receiver: Start, tmp_path: Path) -> None:
+    one, other = await receiver("one"), await receiver("other", "other")
+    for number in (b"1", b"2"):
+        assert await one.commit(file("a", number)) == []
+        assert await other.commit(file("a", number, root=1)) == []
+    assert (tmp_path / "one/a").read_bytes() == (tmp_path / "other/a").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("way", ["compared", "deleted"])
+async def test_what_a_killed_receiver_left_is_removed(helper: Path, receiver: Start, root: Path, way: str) -> None:
+    killed = Receiver(await asyncio.create_subprocess_exec(helper, "sync", root, stdin=-1, stdout=-1, stderr=-1))
+    await killed.greet()
+    killed.send(protocol.file_begin(Head(0, b"sub/large", 0o644)) + protocol.file_data(b"part"))
+    await until(lambda: list(root.glob("sub/.loop-*")))
+    killed.process.kill()
+    await killed.process.wait()
+    started = await receiver()
+    if way == "compared":
+        await started.check([Expected(Head(0, b"sub"), b"d", 0, bytes(32))])
+        assert list(root.glob("sub/.loop-*")) == []
+    else:
+        assert await started.commit(protocol.delete(Head(0, b"sub"))) == []
+        assert not (root / "sub").exists()
+
+
+async def test_file_on_its_way_from_elsewhere_is_not_removed(receiver: Start, root: Path, tmp_path: Path) -> None:
+    """A volume may be shared by two containers that are both developed."""
+    (tmp_path / "same").symlink_to(root)
+    one, other = await receiver("root"), await receiver("same")
+    one.send(protocol.file_begin(Head(0, b"a", 0o644)) + protocol.file_data(b"1"))
+    await until(lambda: list(root.glob(".loop-*")))
+    await other.check([Expected(Head(0, b""), b"d", 0, bytes(32))])
+    assert await one.commit(protocol.file_end(sha256(b"1"))) == []
+    assert (root / "a").read_bytes() == b"1"
