@@ -21,7 +21,10 @@ async def start(client: Client, namespace: str, tmp_path: Path) -> AsyncIterator
     async with AsyncExitStack() as stack:
 
         async def run(container: dict[str, Any] | None = None, *, through: Client = client, **how: Any) -> Service:
-            service = developed(through, namespace, tmp_path / "local", container, **how)
-            return await stack.enter_async_context(service)
+            developing = developed(through, namespace, tmp_path / "local", container, **how)
+            service = await stack.enter_async_context(developing)
+            # whoever looks at the container does not share the fate of the sync's connection
+            service.client = client
+            return service
 
         yield run

@@ -78,7 +78,7 @@ class Service:
         assert result.code == 0, result.stderr
         return result.stdout
 
-    async def settle(self, count: int = 1) -> None:
+    async def settle(self, count: int = 1, *, timeout: float = 60) -> None:
         """Wait until so many containers have what is here."""
 
         async def equal() -> bool:
@@ -90,7 +90,7 @@ class Service:
             except LoopError:
                 return False  # a container that just ended
 
-        await until(equal, timeout=60, every=0.1, what=f"{count} equal to {self.local}")
+        await until(equal, timeout=timeout, every=0.1, what=f"{count} equal to {self.local}")
 
 
 @contextlib.asynccontextmanager
