@@ -151,14 +151,15 @@ void tree_describe_folder(struct root *root, const char *path, char *text, size_
     char place[2 * PATH_MAX];
     struct stat found;
     snprintf(place, sizeof place, "%s/%s", root->path, path);
-    char *slash;
     *text = 0;
-    while ((slash = strrchr(place, '/')) && slash != place) {
-        *slash = 0;
+    for (char *slash; (slash = strrchr(place, '/'));) {
+        slash[slash == place] = 0;
         if (lstat(place, &found) == 0 && S_ISDIR(found.st_mode)) {
             snprintf(text, size, "%s belongs to %u:%u, mode %04o", place, found.st_uid, found.st_gid,
                      found.st_mode & 07777);
             return;
         }
+        if (slash == place)
+            return;
     }
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 from innerloop.dev.actions import ContainerActions, Surroundings
 from innerloop.dev.globs import parse_globs
 from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree, above
+from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_batch import Batch, make_batch, make_check, make_remote
 from innerloop.dev.sync_connection import Answer, Connection, Disconnected
@@ -267,6 +267,10 @@ class ContainerSync:
                 self._remote[key] = entry
             else:
                 self._remote.pop(key, None)
+        if any(entry is None for entry in done.values()):
+            # there may be room now for what there was none for
+            full = [key for key, failure in self._told_failures.items() if failure.reason == Reason.NO_SPACE]
+            self.mark(full, since)
         for notice in self._notices(told):
             self._emit(notice)
 
@@ -305,7 +309,7 @@ class ContainerSync:
                 seconds=asyncio.get_running_loop().time() - since,
                 initial=initial,
                 action=action,
-                paths=tuple(os.fsdecode(key.path) for key in [key for key in done if key.path][:_SHOWN_PATHS]),
+                paths=tuple(shown(key.path) for key in [key for key in done if key.path][:_SHOWN_PATHS]),
             )
         )
 

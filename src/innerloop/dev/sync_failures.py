@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from innerloop.dev.local_tree import SyncRoot
+from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_protocol import Failed, Reason
 from innerloop.events import Notice
@@ -26,13 +26,13 @@ def notices(
     groups: dict[Explanation, list[str]] = {}
     for failure in failures:
         remote = roots[failure.root].remote
-        path = f"{remote.rstrip('/')}/{os.fsdecode(failure.path)}"
+        path = f"{remote.rstrip('/')}/{shown(failure.path)}" if failure.path else remote
         groups.setdefault(explain(failure, remote, service, uid), []).append(path)
     for explanation, paths in groups.items():
-        shown = ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+        named = ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
         yield Notice(
             level="error",
-            message=f"{service}: not synced to {container.pod}/{container.container}: {shown}: {explanation.message}",
+            message=f"{service}: not synced to {container.pod}/{container.container}: {named}: {explanation.message}",
             hint=explanation.hint,
         )
 
@@ -43,8 +43,8 @@ def explain(failure: Failed, remote: str, service: str, uid: int) -> Explanation
         case Reason.PERMISSION:
             return Explanation(
                 f"permission denied: the container's user is {uid}, and {failure.folder or 'the folder is another’s'}",
-                f"give the folder to that user in the image (RUN chown -R {uid} {remote}), or set the pod's"
-                " securityContext.runAsUser",
+                f"give the folder to that user in the image (COPY --chown={uid}, or RUN chown -R {uid} {remote}),"
+                f" mount an emptyDir at {remote}, or set the pod's securityContext.runAsUser",
             )
         case Reason.READ_ONLY:
             return Explanation(
@@ -53,7 +53,9 @@ def explain(failure: Failed, remote: str, service: str, uid: int) -> Explanation
             )
         case Reason.NO_SPACE:
             return Explanation(
-                "no space is left", "free some, or raise the limit of the volume or of ephemeral storage"
+                "no space is left",
+                "free some (it is tried again when files are deleted here, or when it is saved again), or raise the"
+                " limit of the volume or of ephemeral storage",
             )
         case Reason.NOT_EMPTY:
             return Explanation(

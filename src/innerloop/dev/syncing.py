@@ -19,6 +19,7 @@ from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
 from innerloop.dev.laptop import Laptop, LaptopCommands
 from innerloop.dev.local_tree import Key, LocalTree, Look, look, sync_root
 from innerloop.dev.memory import give_back
+from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer, follow_pods
 from innerloop.dev.restarting import no_helper
 from innerloop.dev.sync_connection import ExecOutput, connected
@@ -218,7 +219,7 @@ class _Syncing:
                     if not key.path
                     else f"cannot be read: {error.strerror}"
                 )
-                self._told[key] = f"{self._target.name}: {place} {why}"
+                self._told[key] = f"{self._target.name}: {shown(place)} {why}"
                 self._emit(Notice(level="warning", message=self._told[key]))
         for key in self._told.keys() & seen.found:
             del self._told[key]
