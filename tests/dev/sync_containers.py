@@ -17,7 +17,7 @@ from innerloop.dev.local_tree import Key, LocalTree, SyncRoot, look
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_connection import Connection, connected
 from innerloop.dev.sync_container import ContainerSync
-from innerloop.events import Event, Synced
+from innerloop.events import Event, Notice, Synced
 from innerloop.kube.errors import ConnectionFailed
 from innerloop.project import DevTarget, SyncPath
 from tests.waiting import until
@@ -51,9 +51,11 @@ class Pipes:
 class Developed:
     """A local folder, a folder that stands for a container's, and the sync between them."""
 
-    def __init__(self, folder: Path, *, surroundings: Surroundings | None = None, **target: object) -> None:
+    def __init__(
+        self, folder: Path, *, remote: str = "remote", surroundings: Surroundings | None = None, **target: object
+    ) -> None:
         self.local = folder / "local"
-        self.remote = folder / "remote"
+        self.remote = folder / remote
         self.local.mkdir(exist_ok=True)
         self.tree = LocalTree([SyncRoot(self.local, str(self.remote))])
         self.events: list[Event] = []
@@ -61,17 +63,22 @@ class Developed:
         fields = {"name": "web", "sync": sync, **target}
         wanted = DevTarget(**fields)  # type: ignore[arg-type] # keywords of the test
         self.sync = ContainerSync(self.tree, wanted, CONTAINER, self.events.append, surroundings)
+        self.user: int | None = None
+        """The container's; None: ours."""
         self.pipes: Pipes | None = None
 
-    def look(self) -> None:
-        """Take note of everything that is here."""
+    def look(self) -> dict[Key, OSError]:
+        """Take note of everything that is here; returns what cannot be read."""
         found = look(self.tree, [Key(0, b"")], {0: lambda path, folder: path.endswith(".log")})
         changed = self.tree.take(found, lambda key, folder: key.path.endswith(b".log"))
         self.sync.mark(changed | found.found.keys(), asyncio.get_running_loop().time())
+        return found.errors
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Connection]:
-        process = await asyncio.create_subprocess_exec(PROGRAM, "sync", self.remote, stdin=-1, stdout=-1)
+        process = await asyncio.create_subprocess_exec(
+            PROGRAM, "sync", self.remote, stdin=-1, stdout=-1, user=self.user
+        )
         self.pipes = Pipes(process)
         try:
             async with connected(self.pipes, self.sync.on_reply) as connection:
@@ -94,6 +101,9 @@ class Developed:
         """Look, and wait until the container has what is here."""
         self.look()
         await until(lambda: listing(self.remote) == listing(self.local), timeout=5, what=difference(self))
+
+    def notices(self) -> list[Notice]:
+        return [event for event in self.events if isinstance(event, Notice)]
 
     def synced(self) -> list[Synced]:
         return [event for event in self.events if isinstance(event, Synced)]
