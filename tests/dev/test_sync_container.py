@@ -229,6 +229,10 @@ async def test_modes_change_only_where_they_were_changed_here(developed: Develop
         assert (developed.remote / "entry.sh").stat().st_mode & 0o777 == 0o750
         (developed.local / "entry.sh").chmod(0o640)
         await developed.settle()
+        developed.local.chmod(0o700)
+        write(developed.local, more="1")
+        await developed.settle()
+    assert not [event for event in developed.events if isinstance(event, Notice)]
 
 
 async def test_unwritable_path_is_told_once_with_the_mend_and_tried_again_when_saved(developed: Developed) -> None:

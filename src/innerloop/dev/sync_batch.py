@@ -50,7 +50,8 @@ def make_batch(
         elif known is None or known[2:] != entry[2:] or known.kind != entry.kind:
             (batch.folders if entry.kind == FOLDER else batch.contents).append(key)
             batch.wanted[key] = entry
-        elif known.mode != entry.mode:
+        elif known.mode != entry.mode and key.path:
+            # the mode of the synced folder itself is the container's matter
             batch.modes.append(key)
             batch.wanted[key] = entry
     filled = set(batch.contents)
