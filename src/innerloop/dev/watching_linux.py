@@ -72,6 +72,11 @@ class InotifyWatch(Watch):
 
     def _take_below(self, path: str, mask: int) -> None:
         is_folder = bool(mask & inotify.FOLDER)
+        if path in self._roots and not is_folder and mask & _CAME_OR_WENT:
+            # a link to a folder came or went
+            self._forget(path)
+            if os.path.isdir(path):
+                self._guard(self._add_tree, path)
         if path not in self._roots and self._ignore(Path(path), is_folder):
             return
         if is_folder and mask & inotify.MOVED_FROM:
