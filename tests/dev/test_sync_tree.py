@@ -148,7 +148,7 @@ def test_root_that_is_gone_is_an_error_and_deletes_nothing(tree: LocalTree, root
 
 def test_unreadable_folder_deletes_nothing(tree: LocalTree) -> None:
     found = {key: entry for key, entry in tree.entries.items() if not key.path.startswith(b"sub/")}
-    unreadable = Look([EVERYTHING], found, {Key(0, b"sub"): PermissionError()})
+    unreadable = Look([EVERYTHING], found, {Key(0, b"sub"): PermissionError()}, {})
     assert tree.take(unreadable, lambda key, folder: False) == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -46,6 +47,10 @@ class SyncRoot(NamedTuple):
     """Name of the single file."""
 
 
+Inode = tuple[int, int]
+"""Device and number: a file, whatever its names."""
+
+
 class Look(NamedTuple):
     """What is at some paths right now."""
 
@@ -55,6 +60,8 @@ class Look(NamedTuple):
     found: dict[Key, Entry]
     errors: dict[Key, OSError]
     """What cannot be read, and roots that are gone."""
+    linked: dict[Key, Inode]
+    """Of what was found, the files that have several names (hard links)."""
 
 
 def sync_root(path: SyncPath) -> SyncRoot:
@@ -76,6 +83,8 @@ class LocalTree:
         """What was there earlier in the session: an image, or a container started from it, may still have it."""
         self.exact: set[Key] = set()
         """What got another mode or was made anew during the session: there, the mode here is meant as it is."""
+        self.linked: dict[Key, Inode] = {}
+        """The files that have several names. The system tells of a change by the name that was used only."""
 
     def place(self, key: Key) -> Path:
         root = self.roots[key.root]
@@ -96,6 +105,9 @@ class LocalTree:
         """
         changed = set()
         gone = self._gone(look)
+        for key in (*look.found, *gone):
+            self.linked.pop(key, None)
+        self.linked.update(look.linked)
         for key, entry in look.found.items():
             former = self.entries.get(key)
             if former == entry:
@@ -131,7 +143,15 @@ def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str
 
     ``ignores`` tells of each root by number what does not count.
     """
-    result = Look([], {}, {})
+    result = Look([], {}, {}, {})
+    _look_at(tree, at, ignores, result)
+    _look_at(tree, _other_names(tree, result), ignores, result)
+    return result
+
+
+def _look_at(
+    tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str, bool], bool]], result: Look
+) -> None:
     changed = {_highest_change(tree, key) for key in at}
     wanted = {key for key in changed if changed.isdisjoint(above(key))}
     left = list(wanted)
@@ -142,8 +162,11 @@ def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str
             if key in wanted:
                 _check_way(tree, key)
             # the root was named by the user, who may have named a link
-            result.found[key] = read_entry(place, follow=place == tree.roots[key.root].local)
-            if result.found[key].kind == FOLDER:
+            entry, inode = _read(place, follow=place == tree.roots[key.root].local)
+            result.found[key] = entry
+            if inode:
+                result.linked[key] = inode
+            if entry.kind == FOLDER:
                 left += _inside(key, place, ignores[key.root])
         except (FileNotFoundError, NotADirectoryError, _Special) as error:
             result.found.pop(key, None)
@@ -153,7 +176,23 @@ def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str
             result.errors[key] = error
         if key in wanted and (key.path or key in result.found):
             result.at.append(key)
-    return result
+
+
+def _other_names(tree: LocalTree, look: Look) -> list[Key]:
+    """What else in the tree is the same file as something that was found."""
+    inodes = set(look.linked.values())
+    if not inodes:
+        return []
+    others = [key for key, inode in tree.linked.items() if inode in inodes and key not in look.found]
+    # a file that got a further name had only one when it was last looked at
+    new = inodes - set(tree.linked.values())
+    for key, entry in tree.entries.items() if new else ():
+        if entry.kind == FILE and key not in look.found and key not in tree.linked:
+            with contextlib.suppress(OSError):
+                status = os.lstat(tree.place(key))
+                if (status.st_dev, status.st_ino) in new:
+                    others.append(key)
+    return others
 
 
 def _highest_change(tree: LocalTree, key: Key) -> Key:
@@ -173,19 +212,19 @@ def _check_way(tree: LocalTree, key: Key) -> None:
             raise NotADirectoryError(f"{place} is no folder")
 
 
-def read_entry(place: Path, *, follow: bool = False) -> Entry:
-    """One path as it is. Raises OSError."""
+def _read(place: Path, *, follow: bool) -> tuple[Entry, Inode | None]:
+    """One path as it is, and which file it is if that has several names. Raises OSError."""
     status = os.stat(place, follow_symlinks=follow)
     mode = _MODES[status.st_mode & 0o777]
     if stat.S_ISDIR(status.st_mode):
-        return Entry(FOLDER, mode, 0, NO_DIGEST)
+        return Entry(FOLDER, mode, 0, NO_DIGEST), None
     if stat.S_ISLNK(status.st_mode):
         target = os.fsencode(os.readlink(place))
-        return Entry(LINK, 0, len(target), hashlib.sha256(target).digest())
+        return Entry(LINK, 0, len(target), hashlib.sha256(target).digest()), None
     if not stat.S_ISREG(status.st_mode):
         raise _Special(f"{place} is neither file, folder nor link")
     size, digest = _content(place, follow)
-    return Entry(FILE, mode, size, digest)
+    return Entry(FILE, mode, size, digest), (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
 
 def _content(place: Path, follow: bool) -> tuple[int, bytes]:
