@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from innerloop.dev import helper
 from innerloop.dev.actions import Surroundings
 from innerloop.dev.batches import Watch
+from innerloop.dev.covering import covered_paths, without
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
 from innerloop.dev.laptop import Laptop, LaptopCommands
 from innerloop.dev.local_tree import Key, LocalTree, Look, look, sync_root
@@ -129,6 +130,7 @@ class _Syncing:
         self._state = state
         self._laptop = LaptopCommands(laptop, self._wait_caught_up)
         self._tree = LocalTree([sync_root(path) for path in scope.target.sync])
+        self._covered = covered_paths(self._tree.roots)
         self._looked = asyncio.Event()
         self._containers: dict[PodContainer, tuple[ContainerSync, asyncio.Task[None]]] = {}
         self._told: dict[Key, str] = {}
@@ -169,7 +171,7 @@ class _Syncing:
                 self._looked.set()
                 try:
                     async for batch in changes:
-                        await self._look([key for path in batch for key in self._tree.keys(path)], rules)
+                        await self._look(list(self._keys(batch, rules)), rules)
                         if any(path.name == IGNORE_FILE for path in batch):
                             break
                 finally:
@@ -196,9 +198,28 @@ class _Syncing:
                         task = tasks.create_task(self._keep(one, container), name=f"sync {container.pod}")
                         self._containers[container] = one, task
 
+    def _ignores(self, rules: list[Ignore]) -> dict[int, Callable[[str, bool], bool]]:
+        """Of each root, whether a path in it does not count."""
+        return {number: without(self._covered[number], one.ignores) for number, one in enumerate(rules)}
+
+    def _keys(self, paths: Iterable[Path], rules: list[Ignore]) -> Iterator[Key]:
+        """The keys of changed paths. One that belongs to several roots may not count in each of them."""
+        ignores = self._ignores(rules)
+        for path in paths:
+            keys = list(self._tree.keys(path))
+            # what one root alone has, and does not count there, is not told by the watcher
+            alone = len(keys) == 1 and not self._covered[keys[0].root]
+            yield from keys if alone else [key for key in keys if not self._is_left_out(key, ignores)]
+
+    def _is_left_out(self, key: Key, ignores: Mapping[int, Callable[[str, bool], bool]]) -> bool:
+        if not key.path or self._tree.roots[key.root].only:
+            return False
+        place = self._tree.place(key)
+        return ignores[key.root](os.fsdecode(key.path), place.is_dir() and not place.is_symlink())
+
     async def _look(self, keys: list[Key], rules: list[Ignore]) -> None:
         since = asyncio.get_running_loop().time()
-        ignores = {number: one.ignores for number, one in enumerate(rules)}
+        ignores = self._ignores(rules)
         if len(keys) <= _FEW and not any(self._tree.place(key).is_dir() for key in keys):
             seen = look(self._tree, keys, ignores)
         else:
