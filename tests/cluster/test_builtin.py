@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,10 +20,12 @@ from innerloop.cluster.base_images import ensure
 from innerloop.cluster.builtin import keeper, sandbox
 from innerloop.cluster.builtin.names import names_of
 from innerloop.cluster.compiling import compile_node
-from innerloop.events import Event
+from innerloop.events import Event, Synced
 from innerloop.kube import execution, objects
 from innerloop.kube.client import Client, connect
 from innerloop.manifest import ObjectKey
+from tests.dev.service import developed
+from tests.dev.torture import Load
 from tests.kube import pods
 from tests.waiting import until
 
@@ -213,6 +216,19 @@ async def test_the_registry_is_told_to_builders(machine: Machine) -> None:
         found = await objects.get(client, ObjectKey("v1", "ConfigMap", "kube-public", "local-registry-hosting"))
     status = json.loads(machine.loop("cluster", "status", NAME, "-o", "json"))
     assert f'host: "{status["registry"]}"' in found["data"]["localRegistryHosting.v1"]
+
+
+async def test_sync_goes_on_when_the_api_server_was_restarted_in_the_middle_of_saves(
+    machine: Machine, tmp_path: Path
+) -> None:
+    await ensure([pods.PYTHON], json.loads(machine.loop("cluster", "status", NAME, "-o", "json"))["registry"], ignore)
+    async with connected(machine) as client, developed(client, "default", tmp_path / "local") as service:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Load(service.local, saves=400, seconds=6).run(), name="save")
+            await until(lambda: len(service.of(Synced)) > 5)
+            os.kill(machine.pid_of("kube-apiserver"), signal.SIGKILL)
+            await asyncio.to_thread(machine.loop, "cluster", "up", NAME)
+        await service.settle()
 
 
 def test_a_killed_component_is_told_and_mended(machine: Machine) -> None:
