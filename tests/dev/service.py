@@ -15,7 +15,7 @@ from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_state import SyncState
 from innerloop.dev.syncing import sync
 from innerloop.errors import LoopError
-from innerloop.events import Event
+from innerloop.events import Event, Notice
 from innerloop.kube import execution, objects
 from innerloop.kube.client import Client
 from innerloop.manifest import Manifest
@@ -80,17 +80,27 @@ class Service:
 
     async def settle(self, count: int = 1, *, timeout: float = 60) -> None:
         """Wait until so many containers have what is here."""
+        missing = [f"{count} containers"]
 
         async def equal() -> bool:
+            missing[:] = [str(self.state.containers)]
             if len(self.containers) != count or not self.state.in_sync:
                 return False
             wanted = listing(self.local)
-            try:
-                return all([await self.list(container) == wanted for container in self.containers])
-            except LoopError:
-                return False  # a container that just ended
+            for container in self.containers:
+                try:
+                    found = await self.list(container)
+                except LoopError:
+                    return False  # a container that just ended
+                missing[:] = [path for path in wanted | found if wanted.get(path) != found.get(path)]
+                if missing:
+                    return False
+            return True
 
-        await until(equal, timeout=timeout, every=0.1, what=f"{count} equal to {self.local}")
+        try:
+            await until(equal, timeout=timeout, every=0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: not equal: {missing[:5]}, after {self.of(Notice)}") from None
 
 
 @contextlib.asynccontextmanager
