@@ -68,6 +68,7 @@ enum frame_type {
     RESTARTED = 0x8d,
     STATE = 0x8e,
     CHANGED = 0x8f,
+    ALIVE = 0x90,
     SIGNALLED = 0x91,
     FATAL = 0xff,
 };
@@ -264,6 +265,8 @@ void watch_end(void);
 /* These return false when the output is closed, or nobody takes anything from it any more. */
 bool send_bytes(const uint8_t *data, size_t size);
 bool send_frame(struct builder *frame);
+/* While true, `alive` frames are sent every now and then, whatever this process is doing. */
+void send_alive(bool going);
 /* The last frame of all; returns false. */
 bool fatal(const char *message);
 uint8_t reason_of(int error);

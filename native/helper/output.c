@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -20,8 +22,35 @@ enum reason {
     NO_WATCHES = 9,
 };
 
-/* The descriptor does not block, so that a sender which is no more does not keep us for ever. */
-bool send_bytes(const uint8_t *data, size_t size) {
+#define ALIVE_SECONDS 2
+
+static volatile sig_atomic_t sending;
+
+/* As a signal: hashing a large file takes long, and no loop has to think of it. */
+static void on_alarm(int number) {
+    static const uint8_t frame[FRAME_HEADER] = {[FRAME_HEADER - 1] = ALIVE};
+    int error = errno;
+    (void)number;
+    /* small enough for a pipe to take all of it or nothing */
+    if (!sending && write(STDOUT_FILENO, frame, sizeof frame) < 0)
+        errno = error;
+    errno = error;
+}
+
+void send_alive(bool going) {
+    static bool was;
+    if (going == was)
+        return;
+    was = going;
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    struct itimerval timer = {.it_interval.tv_sec = ALIVE_SECONDS, .it_value.tv_sec = ALIVE_SECONDS};
+    if (!going)
+        timer = (struct itimerval){0};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static bool send_all(const uint8_t *data, size_t size) {
     while (size > 0) {
         ssize_t written = write(STDOUT_FILENO, data, size);
         if (written > 0)
@@ -33,6 +62,14 @@ bool send_bytes(const uint8_t *data, size_t size) {
             return false;
     }
     return true;
+}
+
+/* The descriptor does not block, so that a sender which is no more does not keep us for ever. */
+bool send_bytes(const uint8_t *data, size_t size) {
+    sending = 1;
+    bool sent = send_all(data, size);
+    sending = 0;
+    return sent;
 }
 
 bool send_frame(struct builder *frame) {

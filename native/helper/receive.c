@@ -15,6 +15,7 @@ static int control = -1;
 static bool greeted;
 static uint8_t input[FRAME_HEADER + MAX_PAYLOAD];
 static size_t held; /* of a frame that is not complete */
+static bool owing;  /* operations are not acknowledged yet */
 
 static bool greet(struct cursor *payload) {
     uint8_t buffer[64];
@@ -135,6 +136,8 @@ static bool pass_on(void) {
     return true;
 }
 
+static bool is_operation(uint8_t type) { return type >= FILE_BEGIN && type <= MODE; }
+
 static bool take_input(void) {
     ssize_t size = read(STDIN_FILENO, input + held, sizeof input - held);
     if (size < 0)
@@ -150,12 +153,15 @@ static bool take_input(void) {
             return fatal("frame too large");
         if (taken == 0)
             break;
+        send_alive(true);
         if (!handle(&frame))
             return false;
+        owing = frame.type != COMMIT && (owing || is_operation(frame.type));
         done += (size_t)taken;
     }
     memmove(input, input + done, held - done);
     held -= done;
+    send_alive(owing || held > 0);
     return true;
 }
 
@@ -168,7 +174,7 @@ static bool wait_and_take(int64_t *heard) {
     int wait = left < 0 ? 0 : (int)left;
     int ready = poll(sources, 3, told >= 0 && told < wait ? told : wait);
     if (ready < 0)
-        return errno == EINTR;
+        return errno == EINTR && monotonic_ms() - *heard < IDLE_TIMEOUT_MS;
     if (sources[1].revents && !pass_on())
         return false;
     if (!watch_take())

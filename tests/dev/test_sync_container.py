@@ -449,3 +449,24 @@ async def test_file_that_is_never_closed_is_sent_as_it_is(
 
             await until(arrived)
             assert (developed.remote / "growing").stat().st_size >= size
+
+
+async def test_helper_that_owes_an_answer_and_is_silent_is_given_up(
+    developed: Developed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("innerloop.dev.sync_connection.SILENT_SECONDS", 0.2)
+    write(developed.local, a="1")
+    developed.look()
+    with pytest.raises(Disconnected, match="does not answer"):
+        async with developed.connected() as connection:
+            await developed.sync.bring_up_to_date(connection)
+            assert developed.pipes
+            developed.pipes.process.send_signal(signal.SIGSTOP)
+            write(developed.local, a="2")
+            developed.look()
+            try:
+                await developed.sync.follow(connection)
+            finally:
+                developed.pipes.process.kill()
+    await bring_up(developed)
+    assert listing(developed.remote) == listing(developed.local)

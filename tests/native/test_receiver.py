@@ -374,3 +374,14 @@ async def test_file_on_its_way_from_elsewhere_is_not_removed(receiver: Start, ro
     await other.check([Expected(Head(0, b""), b"d", 0, bytes(32))])
     assert await one.commit(protocol.file_end(sha256(b"1"))) == []
     assert (root / "a").read_bytes() == b"1"
+
+
+async def test_receiver_says_that_it_is_alive_until_all_is_acknowledged(receiver: Start, root: Path) -> None:
+    started = await receiver()
+    started.send(protocol.file_begin(Head(0, b"a", 0o644)))
+    assert await started.reply() == protocol.Alive()
+    assert await started.reply() == protocol.Alive()
+    assert await started.commit(protocol.file_end(sha256(b""))) == []
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await started.reply()

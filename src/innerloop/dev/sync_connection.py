@@ -37,6 +37,9 @@ ANSWER_SECONDS = 30.0
 """For answers that need no work."""
 _PIECE = 64 * 1024
 """Bytes of operations that the stream carries well at once."""
+SILENT_SECONDS = 10.0
+"""A helper that owes an answer says every 2 s that it works on it. One that is killed is not always told of: container
+runtimes wait for the end of an input that nobody reads (containerd 1.6)."""
 
 Answer = asyncio.Future[Restarted]
 _AnyAnswer = Checked | Looked | Listed | Content | Committed | Restarted | Signalled
@@ -113,6 +116,8 @@ class Connection:
         self._held = bytearray()
         """Operations that wait for those that follow."""
         self._ended: LoopError | None = None
+        self._heard = loop.time()
+        """When the other side last gave a sign, or came to owe one."""
 
     async def greet(self) -> Welcome:
         await self.write(protocol.hello())
@@ -169,8 +174,10 @@ class Connection:
                 raise self._ended
             data = bytes(self._held + data)
             self._held.clear()
+            self._note_sign()
             try:
                 await self._stream.write(data)
+                self._note_sign()
             except ConnectionFailed as error:
                 # why is told by what was received last
                 await asyncio.wait([self._received], timeout=1)
@@ -207,12 +214,25 @@ class Connection:
         rest = b""
         try:
             while data := await self._stream.read():
+                self._note_sign()
                 replies, rest = protocol.parse(rest + data)
                 for reply in replies:
                     self._take(reply)
             self._end(Disconnected("the helper in the container ended"))
         except LoopError as error:
             self._end(error)
+
+    async def watch_over(self) -> None:
+        """Raises Disconnected once the other side owes something and gives no sign of working on it."""
+        while True:
+            await asyncio.sleep(SILENT_SECONDS / 4)
+            # a restart takes as long as the developed process needs to end
+            owing = self._writing.locked() or any(one.kind is not Restarted for one in self._waiting.values())
+            if owing and asyncio.get_running_loop().time() - self._heard > SILENT_SECONDS:
+                raise _silent()
+
+    def _note_sign(self) -> None:
+        self._heard = asyncio.get_running_loop().time()
 
     async def _send(self, kind: type[_AnyAnswer], frame: Callable[[int], bytes]) -> asyncio.Future[Any]:
         """Send the request that ``frame`` makes with its number; of a commit, the answer is what failed before it."""
@@ -298,8 +318,10 @@ async def connected(
     try:
         async with asyncio.TaskGroup() as tasks:
             receiving = tasks.create_task(connection.receive(), name="receive from helper")
+            watching = tasks.create_task(connection.watch_over(), name="watch over helper")
             yield connection
             receiving.cancel()
+            watching.cancel()
     except BaseExceptionGroup as group:
         raise single_failure(group) from None
 

@@ -61,6 +61,7 @@ class _Type(enum.IntEnum):
     RESTARTED = 0x8D
     STATE = 0x8E
     CHANGED = 0x8F
+    ALIVE = 0x90
     SIGNALLED = 0x91
     FATAL = 0xFF
 
@@ -234,6 +235,10 @@ class Signalled(NamedTuple):
     result: SignalResult
 
 
+class Alive(NamedTuple):
+    """Comes every 2 s while the helper works, or owes an answer."""
+
+
 class Failed(NamedTuple):
     """An operation that could not be done; belongs to the commit that follows."""
 
@@ -272,7 +277,19 @@ class Fatal(NamedTuple):
 
 
 Reply = (
-    Welcome | Checked | Looked | Listed | Content | Failed | Committed | Restarted | State | Changed | Signalled | Fatal
+    Welcome
+    | Checked
+    | Looked
+    | Listed
+    | Content
+    | Failed
+    | Committed
+    | Restarted
+    | State
+    | Changed
+    | Signalled
+    | Alive
+    | Fatal
 )
 
 
@@ -427,6 +444,8 @@ def _reply(type: int, payload: bytes) -> Reply:
             case _Type.CHANGED:
                 folder, name = _texts(payload[2:], 2)
                 return Changed(payload[0], Change(payload[1]), folder, name)
+            case _Type.ALIVE:
+                return Alive()
             case _Type.SIGNALLED:
                 id, result = struct.unpack("<IB", payload)
                 return Signalled(id, SignalResult(result))
