@@ -157,7 +157,7 @@ void frame_end(struct builder *frame);
 
 struct root {
     const char *path;
-    int fd; /* -1: does not exist, as far as we know */
+    int fd; /* -1: not open */
 };
 
 extern struct root roots[MAX_ROOTS];
@@ -178,7 +178,8 @@ int tree_root(struct root *root, bool create);
 int tree_parent(struct root *root, const char *path, bool create, const char **name);
 /* A folder, to be closed by the caller, good for stepping into it only (O_PATH); or -error. */
 int tree_open(struct root *root, const char *path);
-/* Forget the folder kept open between operations: others may have replaced it meanwhile. */
+/* Close the folders kept open between operations: others may replace them, and their end is told only when nobody holds
+ * them. */
 void tree_forget(void);
 /* Owner and mode of the nearest existing folder above a path, in words, for messages. */
 void tree_describe_folder(struct root *root, const char *path, char *text, size_t size);

@@ -179,10 +179,12 @@ static bool wait_and_take(int64_t *heard) {
         return false;
     if (!watch_take())
         return false;
-    if (!sources[0].revents)
-        return ready > 0 || monotonic_ms() - *heard < IDLE_TIMEOUT_MS;
-    bool going = take_input();
-    *heard = monotonic_ms();
+    bool going = ready > 0 || monotonic_ms() - *heard < IDLE_TIMEOUT_MS;
+    if (sources[0].revents) {
+        going = take_input();
+        *heard = monotonic_ms();
+    }
+    tree_forget();
     return going;
 }
 

@@ -28,10 +28,19 @@ static struct {
     int fd;
 } recent = {.fd = -1};
 
-void tree_forget(void) {
+static void forget_recent(void) {
     if (recent.fd >= 0)
         close(recent.fd);
     recent.fd = -1;
+}
+
+void tree_forget(void) {
+    forget_recent();
+    for (struct root *root = roots; root < roots + root_count; root++) {
+        if (root->fd >= 0)
+            close(root->fd);
+        root->fd = -1;
+    }
 }
 
 bool is_absent(int error) { return error == ENOENT || error == ENOTDIR || error == E_LINK; }
@@ -52,19 +61,9 @@ static int make_folders(const char *path) {
     return 0;
 }
 
-/* The container may have removed the root, or put another folder in its place. */
-static bool still_leads_there(const struct root *root) {
-    struct stat named, opened;
-    return stat(root->path, &named) == 0 && fstat(root->fd, &opened) == 0 && named.st_dev == opened.st_dev
-        && named.st_ino == opened.st_ino;
-}
-
 int tree_root(struct root *root, bool create) {
-    if (root->fd >= 0 && still_leads_there(root))
-        return 0;
     if (root->fd >= 0)
-        close(root->fd);
-    root->fd = -1;
+        return 0;
     int error = create ? make_folders(root->path) : 0;
     if (error)
         return error;
@@ -139,7 +138,7 @@ int tree_parent(struct root *root, const char *path, bool create, const char **n
     int folder = walk(root, path, size, create);
     if (folder < 0)
         return folder;
-    tree_forget();
+    forget_recent();
     recent.root = root;
     recent.fd = folder;
     memcpy(recent.path, path, size);

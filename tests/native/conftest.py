@@ -28,6 +28,13 @@ def build() -> Any:
     return module
 
 
+@pytest.fixture(scope="session")
+def build_of_this_machine(build: Any) -> Path:
+    """The program as it is shipped."""
+    path: Path = build.build(ARCHITECTURE)
+    return path
+
+
 @pytest.fixture(scope="session", params=["shipped", "sanitized"])
 def helper(request: pytest.FixtureRequest, build: Any) -> Path:
     """The program as it is shipped, and one that reports wrong memory accesses and undefined behaviour."""

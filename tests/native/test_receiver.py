@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -302,10 +303,25 @@ async def test_restart_without_supervisor_is_answered(receiver: Start) -> None:
     assert await started.reply() == protocol.Restarted(7, protocol.RestartResult.NO_SUPERVISOR, "")
 
 
+async def test_signal_without_supervisor_is_answered(receiver: Start) -> None:
+    started = await receiver()
+    started.send(protocol.signal(7, 1))
+    assert await started.reply() == protocol.Signalled(7, protocol.SignalResult.NO_SUPERVISOR)
+
+
+async def test_welcome_tells_the_containers_time(helper: Path, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(helper, "sync", tmp_path, stdin=-1, stdout=-1, stderr=-1)
+    started = Receiver(process)
+    before = time.time_ns()
+    welcome = await started.greet()
+    assert before <= welcome.clock <= time.time_ns()
+    await started.end()
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     frames=st.lists(
-        st.tuples(st.integers(1, 14), st.binary(max_size=200)).map(
+        st.tuples(st.integers(1, 18), st.binary(max_size=200)).map(
             lambda parts: len(parts[1]).to_bytes(4, "little") + bytes([parts[0]]) + parts[1]
         ),
         max_size=5,

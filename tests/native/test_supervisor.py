@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import ProcessCode, RestartResult
+from innerloop.dev.sync_protocol import ProcessCode, RestartResult, SignalResult
 from tests.native.receiver import Receiver
 from tests.waiting import until
 
@@ -232,6 +232,45 @@ async def test_exit_is_told_to_receivers(run: Run, tmp_path: Path) -> None:
             break
     await receiver.end()
     assert state == protocol.State(ProcessCode.EXITED, 0, 4)
+
+
+async def test_signal_reaches_all_processes_of_the_command(run: Run, tmp_path: Path) -> None:
+    container = await run("sh", "-c", "trap 'echo shell got it' HUP; (trap 'echo child got it' HUP; echo up; "
+        "while :; do sleep 0.01; done) & while :; do wait; done")  # fmt: skip
+    await container.line("up")
+    receiver = await container.receiver(tmp_path)
+    await receiver.greet()
+    assert isinstance(await receiver.reply(), protocol.State)
+    receiver.send(protocol.signal(9, signal.SIGHUP))
+    assert await receiver.reply() == protocol.Signalled(9, SignalResult.SENT)
+    await container.line("shell got it")
+    await container.line("child got it")
+    await receiver.end()
+
+
+async def test_signal_without_a_process_is_answered(run: Run, tmp_path: Path) -> None:
+    container = await run("sh", "-c", "exit 3")
+    await container.line("[innerloop]")
+    receiver = await container.receiver(tmp_path)
+    await receiver.greet()
+    assert isinstance(await receiver.reply(), protocol.State)
+    receiver.send(protocol.signal(9, signal.SIGHUP))
+    assert await receiver.reply() == protocol.Signalled(9, SignalResult.NO_PROCESS)
+    await receiver.end()
+
+
+@pytest.mark.parametrize("number", [0, 65, 255])
+async def test_signal_that_is_none_harms_nobody(run: Run, tmp_path: Path, number: int) -> None:
+    container = await run(*python(APP))
+    await container.line("started")
+    receiver = await container.receiver(tmp_path)
+    await receiver.greet()
+    assert isinstance(await receiver.reply(), protocol.State)
+    receiver.send(protocol.signal(9, number) + protocol.signal(10, signal.SIGUSR1))
+    assert isinstance(await receiver.reply(), protocol.Signalled)
+    assert await receiver.reply() == protocol.Signalled(10, SignalResult.SENT)
+    await container.line("got SIGUSR1")
+    await receiver.end()
 
 
 async def test_orphans_are_reaped(run: Run) -> None:

@@ -285,10 +285,13 @@ class Connection:
             self._answer(reply.id, reply, reply._replace(entries=tuple(entries)))
 
     def _answer(self, id: int, reply: _AnyAnswer, result: object) -> None:
-        waiting = self._waiting.pop(id, None)
-        if waiting and not isinstance(reply, waiting.kind):
+        waiting = self._waiting.get(id)
+        if waiting is None:
+            return
+        if not isinstance(reply, waiting.kind):
             raise ProtocolError("the helper in the container answers another question than asked")
-        if waiting and not waiting.answer.done():
+        del self._waiting[id]
+        if not waiting.answer.done():
             waiting.answer.set_result(result)
 
     def _end(self, error: LoopError) -> None:
