@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from innerloop.dev import placing
 from innerloop.dev.overlay import overlay
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_state import SyncState
@@ -127,7 +128,7 @@ async def developed(
     wanted = DevTarget(name="web", selector={"app": "web"}, **fields)
     command = ["python", f"{remote}/server.py"]
     workload = deployment(container or pods.container("web", command, pods.PYTHON), namespace, replicas, spec)
-    for manifest in overlay([workload], [wanted], {}, architecture=ARCHITECTURE):
+    for manifest in overlay([workload], [wanted], {}, nodes=[{placing.ARCHITECTURE: ARCHITECTURE}]):
         await objects.apply(client, manifest.object, manager="test")
     service = Service(client, namespace, folder)
     async with asyncio.TaskGroup() as tasks:

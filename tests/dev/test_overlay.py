@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from innerloop.dev import helper
 from innerloop.dev.overlay import original_command, overlay
+from innerloop.dev.placing import ARCHITECTURE
 from innerloop.errors import LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import DevTarget, SyncAction, SyncPath
@@ -25,8 +27,10 @@ class Built(NamedTuple):
     repository: str
     reference: str
     config: Config | None = None
+    architecture: str = "amd64"
 
 
+MIXED = [{ARCHITECTURE: "amd64"}, {ARCHITECTURE: "arm64"}]
 WEB = Built("web", "localhost:5000/web@sha256:" + "0" * 64, Config(("python",), ("main.py",)))
 
 
@@ -142,10 +146,30 @@ def test_helper_is_mounted_from_an_immutable_config_map_named_by_content() -> No
 
 def test_each_architecture_has_its_own_config_map() -> None:
     names = {
-        overlay([deployment(container())], [target()], {"web": WEB}, architecture=architecture)[0].name
+        overlay([deployment(container())], [target()], {"web": WEB}, nodes=[{ARCHITECTURE: architecture}])[0].name
         for architecture in ("amd64", "arm64")
     }
     assert len(names) == 2
+
+
+def test_helper_is_the_one_for_the_nodes_where_the_pod_lands() -> None:
+    image = WEB._replace(architecture="arm64")
+    config_map, changed = overlay([deployment(container())], [target()], {"web": image}, nodes=MIXED)
+    assert config_map.object["binaryData"] == helper.config_map("arm64", "", "").object["binaryData"]
+    template = changed.pod_template
+    assert template
+    assert template["spec"]["nodeSelector"] == {ARCHITECTURE: "arm64"}
+
+
+def test_two_containers_of_a_pod_land_on_the_same_nodes() -> None:
+    worker = Built("worker", "worker:1", Config((), ("work",)), "arm64")
+    targets = [target(), target(name="jobs", image="worker")]
+    manifest = deployment(container(), container("worker", "worker:1"))
+    result = overlay([manifest], targets, {"web": WEB, "worker": worker}, nodes=MIXED)
+    assert [one.kind for one in result] == ["ConfigMap", "Deployment"]
+    template = result[-1].pod_template
+    assert template
+    assert template["spec"]["nodeSelector"] == {ARCHITECTURE: "amd64"}
 
 
 def test_each_namespace_gets_the_config_map_once() -> None:

@@ -43,6 +43,7 @@ async def test_a_command_sees_namespace_images_and_manifests(tmp_path: Path) -> 
     text = "hooks: {before-deploy: 'cat $LOOP_MANIFESTS/*.yaml; echo $LOOP_NAMESPACE $LOOP_IMAGE_WEB_UI'}\n"
     told: list[Event] = []
     image = BuiltImage(
+        architecture="amd64",
         name="web-ui",
         repository="web",
         reference="registry/web:1",

@@ -24,7 +24,7 @@ async def steps_of(folder: Path, *, base_registry: str = "") -> dict[str, Step]:
     options = Options()
     tree = await resolve(load(folder / "loop.yaml", options), options, ignore)
     scope = Scope(cast(Client, None), "here", "mine", "", (), ignore)
-    steps = plan_steps(tree, Plan(scope, Push("registry:5000"), "amd64", base_registry=base_registry))
+    steps = plan_steps(tree, Plan(scope, Push("registry:5000"), base_registry=base_registry))
     in_order(steps)
     return {step.name: step for step in steps}
 

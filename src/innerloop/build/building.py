@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from innerloop import processes, references
-from innerloop.build.bases import base_digests
+from innerloop.build.bases import architecture_of, base_digests
 from innerloop.build.builders import Builder, Order
 from innerloop.build.choosing import Found, find_builder, local_builder
 from innerloop.build.delivery import Delivered, deliver, delivered
@@ -35,6 +35,8 @@ class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
     """What manifests get: by digest where it was pushed, else by content tag."""
     tag: str
     digest: str | None
+    architecture: str
+    """That it was made for, in Go's words: ``amd64``."""
     cached: bool
     """Nothing had to be built, pushed or loaded."""
     config: ImageConfig
@@ -203,6 +205,7 @@ def _built(job: _Job, inputs: _Inputs, found: Delivered, *, cached: bool) -> Bui
         reference=f"{name}@{found.digest}" if found.digest else f"{name}:{inputs.tag}",
         tag=inputs.tag,
         digest=found.digest,
+        architecture=architecture_of(image.platform),
         cached=cached,
         config=found.config,
     )

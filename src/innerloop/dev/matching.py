@@ -30,6 +30,10 @@ class RunnableImage(Protocol):
     @property
     def reference(self) -> str: ...
     @property
+    def architecture(self) -> str:
+        """It is a program for: ``amd64``."""
+
+    @property
     def config(self) -> ImageConfig | None:
         """None: not known."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from innerloop.dev import helper
 from innerloop.dev.matching import Match, RunnableImage, match, runs
+from innerloop.dev.placing import Labels, place
 from innerloop.errors import LoopError
 from innerloop.manifest import TARGET_ANNOTATION, Manifest
 from innerloop.project import DevTarget
@@ -21,15 +22,16 @@ def overlay(
     targets: Iterable[DevTarget],
     images: Mapping[str, RunnableImage],
     *,
-    architecture: str = "amd64",
+    nodes: Sequence[Labels] = (),
     project: str = "",
 ) -> list[Manifest]:
     """Copies of the manifests, changed for development; the originals stay as they are.
 
     Containers of the targets get the helper mounted and their command wrapped by it, the target's command, working
     folder and environment; their liveness and startup probes go (a breakpoint or a crash must not end them), the
-    readiness probe stays. Nothing else changes. ``images`` are the built ones by name, ``architecture`` the nodes',
-    ``project`` keeps the helper's ConfigMap apart from other projects' in the same namespace.
+    readiness probe stays. Where nodes of several architectures would take a pod, it is kept to one. Nothing else
+    changes. ``images`` are the built ones by name, ``nodes`` the labels of each node (none: not known), ``project``
+    keeps the helper's ConfigMap apart from other projects' in the same namespace.
 
     A target's command is what Kubernetes' ``command`` would be: ``$(NAME)`` in it is replaced by the kubelet.
 
@@ -38,14 +40,18 @@ def overlay(
     copies = [Manifest(copy.deepcopy(manifest.object), manifest.source) for manifest in manifests]
     matches = match(copies, targets, images)
     mounted = [one for one in matches if _needs_helper(one.target)]
-    namespaces = dict.fromkeys(one.manifest.namespace for one in mounted)
-    maps = {namespace: helper.config_map(architecture, namespace, project) for namespace in namespaces}
+    maps: dict[tuple[str, str], Manifest] = {}
     for one in matches:
         _annotate(one)
         _set_environment(one)
     for one in mounted:
-        _mount(one, maps[one.manifest.namespace].name)
-        _wrap(one, images)
+        image = _image_of(one, images)
+        architecture = place(_section(_template(one), "spec"), nodes, image.architecture if image else None)
+        place_of_map = (one.manifest.namespace, architecture)
+        if place_of_map not in maps:
+            maps[place_of_map] = helper.config_map(architecture, one.manifest.namespace, project)
+        _mount(one, maps[place_of_map].name)
+        _wrap(one, image)
         for probe in ("livenessProbe", "startupProbe"):
             one.container.pop(probe, None)
     return [*maps.values(), *copies]
@@ -104,9 +110,12 @@ def _mount(one: Match, config_map: str) -> None:
     one.container["volumeMounts"] = [*(one.container.get("volumeMounts") or []), mount]
 
 
-def _wrap(one: Match, images: Mapping[str, RunnableImage]) -> None:
+def _image_of(one: Match, images: Mapping[str, RunnableImage]) -> RunnableImage | None:
+    return next((image for image in images.values() if runs(one.container, image)), None)
+
+
+def _wrap(one: Match, image: RunnableImage | None) -> None:
     target, container = one.target, one.container
-    image = next((image for image in images.values() if runs(container, image)), None)
     command = list(target.command) or original_command(container, image)
     if command is None:
         if target.restart or any(action.signal for action in target.actions):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from innerloop.build.choosing import Found, find_builder
@@ -54,14 +54,14 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
 
 
 async def make_plan(tree: Tree, scope: Scope, *, take_over: bool = False, force: bool = False) -> Plan:
-    """How to deploy to the scope's cluster: where images go, for which machines, and what builds them.
+    """How to deploy to the scope's cluster: where images go, on which nodes they run, and what builds them.
 
     Raises LoopError where an apply would be refused: no rights, or another project of the same name is there.
     """
     try:
         async with asyncio.TaskGroup() as group:
             images = group.create_task(destination(scope.client, scope.context), name="image destination")
-            architecture = group.create_task(_architecture(scope), name="architecture")
+            nodes = group.create_task(_nodes(scope), name="nodes")
             found = group.create_task(_builder(tree), name="builder")
             for name, namespace, folder in _inventories(tree):
                 check = inventory.check(scope.client, name, namespace, folder, take_over=take_over)
@@ -72,7 +72,7 @@ async def make_plan(tree: Tree, scope: Scope, *, take_over: bool = False, force:
     return Plan(
         scope=scope,
         destination=where,
-        architecture=architecture.result(),
+        nodes=nodes.result(),
         base_registry=where.mirror.host if where.mirror else "",
         take_over=take_over,
         force=force,
@@ -93,14 +93,15 @@ async def _builder(tree: Tree) -> Found | None:
     return None
 
 
-async def _architecture(scope: Scope) -> str:
-    """The nodes' architecture; clusters of several are developed on the first one's."""
+async def _nodes(scope: Scope) -> tuple[Mapping[str, str], ...]:
+    """Labels of the nodes that run Linux."""
     try:
         nodes, _ = await objects.list_all(scope.client, "v1", "Node", namespace=None)
     except Forbidden:
-        # nodes are none of a namespace user's business; most clusters are amd64
-        return "amd64"
-    return next((str(node["status"]["nodeInfo"]["architecture"]) for node in nodes), "amd64")
+        # nodes are none of a namespace user's business
+        return ()
+    labels = [node["metadata"].get("labels") or {} for node in nodes]
+    return tuple(one for one in labels if one.get("kubernetes.io/os", "linux") == "linux")
 
 
 def _inventories(tree: Tree) -> Iterator[tuple[str, str, Path]]:

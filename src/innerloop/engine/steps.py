@@ -65,8 +65,8 @@ class Plan(NamedTuple):
 
     scope: Scope
     destination: Destination
-    architecture: str
-    """Of the nodes, in Go's words: ``amd64``."""
+    nodes: tuple[Mapping[str, str], ...] = ()
+    """Labels of each node that runs Linux; none where nobody may look at them."""
     develop: tuple[DevTarget, ...] = ()
     """Targets of the root project that get the dev overlay; none for a plain deployment."""
     on_applied: Callable[[Deployed], None] = lambda deployed: None
@@ -236,7 +236,7 @@ async def _compose(unit: _Unit, plan: Plan, values: Values) -> Output:
     elsewhere = await _developed_elsewhere(unit, plan.scope)
     develop = [target for target in (*unit.develop, *elsewhere) if not fits_none(manifests, target)]
     if develop:
-        manifests = overlay(manifests, develop, images, architecture=plan.architecture, project=unit.name)
+        manifests = overlay(manifests, develop, images, nodes=plan.nodes, project=unit.name)
     if plan.base_registry:
         await ensure({use.reference for use in image_references(manifests)}, plan.base_registry, plan.scope.emit)
     selectors = [(target.name, target.selector, target.container) for target in foreign]
