@@ -87,6 +87,18 @@ async def test_data_that_nobody_took_stops_no_later_connection(
             await echo(tunnels)
 
 
+async def test_next_connection_does_not_wait_for_a_tunnel_that_is_stuck(client: Client, box: str) -> None:
+    async with counted(client, box) as (tunnels, _):
+        await echo(tunnels)
+        # each blocks a worker of the node: the next one would wait for as long as a slow answer may take
+        for _ in range(tunnelling.WORKERS):
+            async with asyncio.timeout(tunnelling.ANSWER_SECONDS / 2):
+                async with tunnels.open_connection(9) as stream:
+                    await stream.write(b"x")
+                    with pytest.raises(PortForwardError):
+                        await stream.read()
+
+
 async def test_waiting_for_a_refusal_before_writing_saves_the_tunnel(client: Client, box: str) -> None:
     async with counted(client, box) as (tunnels, relay):
         for _ in range(6):

@@ -5,7 +5,8 @@ the container's side is done; text on the error stream tells why.
 
 The node's end (moby/spdystream) has no flow control, and hands frames to five workers by their stream's number, pings
 in turn. Data for a stream that nobody reads any more blocks a worker, for good with containerd 1.6 (kubernetes issue
-74551). So a tunnel whose workers do not all answer takes no new connections.
+74551). So a tunnel whose workers do not all answer takes no new connections, nor does one where they are likely not
+to, until they have answered.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Tunnel:
         self._opener = spdy.Opener()
         self._next = 1
         self._pings: set[int] = set()
+        self._doubts: set[int] = set()
         self._next_ping = 1
         self._answered = False
         self._clogged = False
@@ -53,6 +55,11 @@ class Tunnel:
     @property
     def is_inviting(self) -> bool:
         """Whether a new connection may join."""
+        return self.is_usable and not self._doubts
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a new connection may join, as soon as the node's workers have answered."""
         return self._socket is not None and not self._clogged and not any(one.is_big for one in self.streams.values())
 
     async def run(self, client: Client, path: str, port: int) -> None:
@@ -120,11 +127,12 @@ class Tunnel:
             raise self._failure or _closed()
         await self._socket.send(frames)
 
-    async def probe(self) -> None:
-        """Find out whether all of the node's workers answer."""
+    async def probe(self, *, doubtful: bool) -> None:
+        """Find out whether all of the node's workers answer; ``doubtful``: no new connection before they have."""
         numbers = {self._next_ping + 2 * worker for worker in range(WORKERS)}
         self._next_ping += 2 * WORKERS
         self._pings |= numbers
+        self._doubts |= numbers if doubtful else set()
         await self.send(b"".join(map(spdy.ping_frame, sorted(numbers))))
         asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._check, numbers)
 
@@ -143,6 +151,7 @@ class Tunnel:
                     return
                 if event.kind == "ping":
                     self._pings.discard(event.stream)
+                    self._doubts.discard(event.stream)
                 elif stream := self.streams.get(event.stream):
                     stream.take(event)
                     while stream.is_full:
@@ -259,7 +268,8 @@ class TunnelStream:
                     if self._open:
                         await self._tunnel.send(spdy.reset_frame(self._data) + spdy.reset_frame(self._error))
                     if self._wrote:
-                        await self._tunnel.probe()
+                        # what was written when the container refused had nobody to read it
+                        await self._tunnel.probe(doubtful=bool(self._text))
         finally:
             self._drop_pending()
             del self._tunnel.streams[self._error], self._tunnel.streams[self._data]

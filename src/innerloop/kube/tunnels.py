@@ -77,7 +77,7 @@ class Tunnels:
 
     def _dismiss_idle(self) -> None:
         idle = [tunnel for tunnel in self._tunnels if not tunnel.streams]
-        inviting = [tunnel for tunnel in idle if tunnel.is_inviting]
+        usable = [tunnel for tunnel in idle if tunnel.is_usable]
         for tunnel in idle:
-            if tunnel not in inviting[:MOST_IDLE]:
+            if tunnel not in usable[:MOST_IDLE]:
                 self._tunnels[tunnel].cancel()
