@@ -15,8 +15,9 @@ import pytest
 
 from innerloop.dev import forwarding
 from innerloop.dev.forwarding import best_target, forward
+from innerloop.dev.restarts import Restarts
 from innerloop.errors import LoopError
-from innerloop.events import Event, Forwarding
+from innerloop.events import Event, Forwarding, ProcessState
 from innerloop.kube.access import Impersonation
 from innerloop.kube.client import Client, connect
 from innerloop.kube.errors import Forbidden
@@ -52,7 +53,9 @@ class Running(NamedTuple):
 
 
 @asynccontextmanager
-async def forwarded(client: Client, namespace: str, selector: str, remote: int) -> AsyncIterator[Running]:
+async def forwarded(
+    client: Client, namespace: str, selector: str, remote: int, restarts: Restarts | None = None
+) -> AsyncIterator[Running]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     events: list[Event] = []
@@ -63,6 +66,7 @@ async def forwarded(client: Client, namespace: str, selector: str, remote: int) 
         selector=selector,
         ports=[PortForward(local=port, remote=remote)],
         emit=events.append,
+        restarts=restarts,
     )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(work, name="forward")
@@ -263,3 +267,36 @@ async def test_without_rights_to_see_pods(client: Client, box: str) -> None:
     async with connect(access) as nobody:
         with pytest.raises(Forbidden):
             await forward(nobody, service="web", namespace=box, selector="a=b", ports=ports, emit=lambda event: None)
+
+
+def restart(restarts: Restarts, pod: str) -> None:
+    for state in ("restarting", "running"):
+        restarts(ProcessState(service="web", pod=pod, container="app", state=state))
+
+
+@pytest.mark.cluster
+async def test_connections_of_a_replaced_process_end(client: Client, box: str) -> None:
+    restarts = Restarts()
+    async with forwarded(client, box, "app=box", servers.ECHO, restarts) as running, asyncio.timeout(20):
+        reader, writer = await running.connect()
+        writer.write(b"here\n")
+        assert await reader.readline() == b"here\n"
+        restart(restarts, "box")
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.cluster
+async def test_another_container_of_the_pod_keeps_its_connections(client: Client, box: str) -> None:
+    beside = pods.container("beside", ["sleep", "1000"])
+    both = pods.pod(box, "both", [servers.server(readinessProbe=servers.ready_probe()), beside], labels={"app": "both"})
+    await pods.start(client, both)
+    restarts = Restarts()
+    async with forwarded(client, box, "app=both", servers.ECHO, restarts) as running, asyncio.timeout(20):
+        reader, writer = await running.connect()
+        # a second one, later: what ends connections had its time
+        for line in (b"before\n", b"after\n", b"long after\n"):
+            writer.write(line)
+            assert await reader.readline() == line
+            restart(restarts, "both")
+        writer.close()

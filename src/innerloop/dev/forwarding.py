@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from innerloop.dev.listening import listen
 from innerloop.dev.pods import Pod, is_terminating, pods_of
 from innerloop.dev.relaying import CHUNK, LocalConnection
+from innerloop.dev.restarts import Restarts
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Forwarding, Notice
 from innerloop.kube.client import Client
@@ -33,10 +34,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 
 
 async def forward(
-    client: Client, *, service: str, namespace: str, selector: str, ports: Sequence[PortForward], emit: Emit
+    client: Client,
+    *,
+    service: str,
+    namespace: str,
+    selector: str,
+    ports: Sequence[PortForward],
+    emit: Emit,
+    restarts: Restarts | None = None,
 ) -> None:
     """Forward ports until cancelled; they are bound before anything is waited for.
 
+    ``restarts`` of the service's process end the connections that it had at once, where it is alone in its pod.
     Raises LoopError when a port is taken (by whom), ApiError when pods may not be watched. What goes wrong later is
     told by Forwarding events, when it changes.
     """
@@ -45,7 +54,7 @@ async def forward(
         try:
             async with asyncio.TaskGroup() as tasks:
                 workload = Workload(client, namespace, selector, tasks)
-                forwards = [Forward(port, service, workload, emit) for port in ports]
+                forwards = [Forward(port, service, workload, emit, restarts) for port in ports]
                 for one, server in zip(forwards, sockets, strict=True):
                     tasks.create_task(one.accept(server, tasks), name=f"forward {service} {one.port.local}")
                 async with aclosing(workload.follow()) as changes:
@@ -62,6 +71,8 @@ class Target(NamedTuple):
     name: str
     uid: str
     ready: bool
+    alone: bool
+    """Nothing else than one container can have the connections."""
 
 
 class Workload:
@@ -113,7 +124,7 @@ class Workload:
 def best_target(pods: Sequence[Pod]) -> Target | None:
     """The newest ready pod, else the newest running one; ``pods`` come oldest first."""
     targets = [
-        Target(pod["metadata"]["name"], pod["metadata"]["uid"], _is_ready(pod))
+        Target(pod["metadata"]["name"], pod["metadata"]["uid"], _is_ready(pod), _is_alone(pod))
         for pod in pods
         if not is_terminating(pod) and pod.get("status", {}).get("phase") == "Running"
     ]
@@ -126,6 +137,12 @@ def _is_ready(pod: Pod) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
+def _is_alone(pod: Pod) -> bool:
+    spec = pod.get("spec") or {}
+    sidecars = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+    return len(spec.get("containers") or []) + len(sidecars) == 1
+
+
 def _has_ended(pod: Pod) -> bool:
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
@@ -133,11 +150,14 @@ def _has_ended(pod: Pod) -> bool:
 class Forward:
     """One local port."""
 
-    def __init__(self, port: PortForward, service: str, workload: Workload, emit: Emit) -> None:
+    def __init__(
+        self, port: PortForward, service: str, workload: Workload, emit: Emit, restarts: Restarts | None
+    ) -> None:
         self.port = port
         self._service = service
         self._workload = workload
         self._emit = emit
+        self._restarts = restarts if restarts is not None else Restarts()
         self._told: Forwarding | None = None
         self._trouble: tuple[Target, str] | None = None
         self._proven = ""
@@ -201,8 +221,15 @@ class Forward:
 
     async def _carry(self, local: LocalConnection, target: Target) -> None:
         workload = self._workload
+        # asked for before: the container may take the connection long before we are told
+        replaced = self._restarts.replacement(self._service, target.name) if target.alone else asyncio.Event()
         async with workload.tunnels(target).open_connection(self.port.remote) as remote:
-            await local.carry(remote, lambda: workload.wait_gone(target), lambda: self._take_success(target))
+            await local.carry(
+                remote,
+                until=lambda: workload.wait_gone(target),
+                replaced=replaced,
+                on_taken=lambda: self._take_success(target),
+            )
 
     def _take_note(self, target: Target, error: KubeError) -> None:
         if isinstance(error, Forbidden | Unauthorized):

@@ -51,9 +51,12 @@ class LocalConnection:
         """Whether the client is known to be gone."""
         return self._writer.transport.is_closing() or has_left(self._writer.get_extra_info("socket")) is True
 
-    async def carry(self, remote: Connection, until: Until, on_taken: Callable[[], None]) -> None:
+    async def carry(
+        self, remote: Connection, *, until: Until, replaced: asyncio.Event, on_taken: Callable[[], None]
+    ) -> None:
         """Carry bytes both ways until the pod has no more, or the client has left, or ``until`` raises.
 
+        When ``replaced`` is set, the process that had the connection is gone, and nothing more is sent to it.
         ``on_taken`` is told that the pod took the connection. Raises PortForwardError and ConnectionFailed.
         """
         self._on_taken = on_taken
@@ -66,9 +69,10 @@ class LocalConnection:
                 down = tasks.create_task(self._carry_down(remote), name="from the pod")
                 up = tasks.create_task(self._carry_up(remote), name="to the pod")
                 watch = tasks.create_task(until(), name="the pod's end")
+                end = tasks.create_task(self._finish(remote, replaced), name="the process's end")
                 await asyncio.wait([down, up], return_when=asyncio.FIRST_COMPLETED)
                 client_left = up.done()
-                for task in (down, up, watch):
+                for task in (down, up, watch, end):
                     task.cancel()
         except BaseExceptionGroup as failures:
             raise single_failure(failures) from None
@@ -97,6 +101,10 @@ class LocalConnection:
                 self._writer.write(data)
                 with contextlib.suppress(ConnectionError):
                     await self._writer.drain()
+
+    async def _finish(self, remote: Connection, replaced: asyncio.Event) -> None:
+        await replaced.wait()
+        await remote.finish()
 
     async def _end(self) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Literal
 
 from innerloop.dev.listening import check_free
+from innerloop.dev.restarts import Restarts
 from innerloop.engine.claims import claimed
 from innerloop.engine.connecting import connected
 from innerloop.engine.control import Waiter, serving
@@ -41,13 +42,14 @@ async def develop(
     """
     tree = await load(emit)
     targets = choose(tree.project, services)
-    snapshot = snapshot_of(tree.project, [target.name for target in targets])
+    snapshot, restarts = snapshot_of(tree.project, [target.name for target in targets]), Restarts()
     applied = False
 
     def tell(event: Event) -> None:
         nonlocal applied
         applied = applied or (isinstance(event, StepStarted) and event.step == "apply")
         snapshot(event)
+        restarts(event)
         emit(event)
 
     if not targets:
@@ -67,7 +69,7 @@ async def develop(
                     # while nothing is deployed yet; later it could only be told
                     check_free(port for target in targets for port in target.ports)
                     plan = (await planning)._replace(develop=targets)
-                    session.set_result(Session(load, tree, plan, patient=patient))
+                    session.set_result(Session(load, tree, plan, restarts=restarts, patient=patient))
                     await _until_quit(session.result(), requests)
         except BaseExceptionGroup as failures:
             raise single_failure(failures) from None

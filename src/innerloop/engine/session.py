@@ -14,6 +14,7 @@ from typing import Any
 
 from innerloop.config.dependencies import Tree
 from innerloop.dev.batches import Watch
+from innerloop.dev.restarts import Restarts
 from innerloop.dev.sync_state import SyncState
 from innerloop.dev.watching import watch
 from innerloop.engine.deploying import Loader
@@ -32,13 +33,14 @@ from innerloop.render.inputs import input_paths
 class Session:
     """Develops the targets of ``plan``.
 
-    ``patient``: after a failed step it waits for a change instead of ending.
+    ``patient``: after a failed step it waits for a change instead of ending. ``restarts`` hears the session's events.
     """
 
-    def __init__(self, load: Loader, tree: Tree, plan: Plan, *, patient: bool) -> None:
+    def __init__(self, load: Loader, tree: Tree, plan: Plan, *, restarts: Restarts, patient: bool) -> None:
         self._load = load
         self._tree = tree
         self._plan = plan._replace(on_applied=self._applied)
+        self._restarts = restarts
         self._patient = patient
         self._graph = Graph()
         self._pending = NOTHING
@@ -159,6 +161,7 @@ class Session:
             [*workloads(deployed.manifests, self._tree.project.namespace), *deployed.foreign],
             self._plan.scope,
             self._started,
+            self._restarts,
         )
         self._reloaded = False
         kept = self._services.reconcile(wanted)

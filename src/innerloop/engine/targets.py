@@ -11,6 +11,7 @@ from innerloop.config.problems import suggestion
 from innerloop.dev.following import follow_logs
 from innerloop.dev.forwarding import forward
 from innerloop.dev.laptop import Laptop
+from innerloop.dev.restarts import Restarts
 from innerloop.dev.sync_state import SyncState
 from innerloop.dev.syncing import sync
 from innerloop.engine.guarding import guard
@@ -36,11 +37,17 @@ def choose(project: Project, services: Iterable[str]) -> tuple[DevTarget, ...]:
 
 
 def target_services(
-    project: Project, targets: Iterable[DevTarget], found: Iterable[Workload], scope: Scope, since: str
+    project: Project,
+    targets: Iterable[DevTarget],
+    found: Iterable[Workload],
+    scope: Scope,
+    since: str,
+    restarts: Restarts,
 ) -> tuple[list[Service], list[SyncState]]:
     """What has to run for the targets and workloads, and the states of the syncs among it.
 
     Logs of every workload, beginning at ``since`` (RFC 3339); sync and forwards of the developed ones, and a guard.
+    ``restarts`` tells of those of this session.
     """
     every, targets = list(found), list(targets)
     services = [_logs(one, scope, since) for one in every]
@@ -54,7 +61,7 @@ def target_services(
                 states.append(SyncState())
                 services.append(sync_service(project, target, one, scope, states[-1]))
         if target.ports and of_target:
-            services.append(_forward(target, of_target[0], scope))
+            services.append(_forward(target, of_target[0], scope, restarts))
     return services, states
 
 
@@ -94,7 +101,7 @@ def sync_service(project: Project, target: DevTarget, one: Workload, scope: Scop
     return Service(f"sync/{target.name}/{one.service}", spec, run)
 
 
-def _forward(target: DevTarget, one: Workload, scope: Scope) -> Service:
+def _forward(target: DevTarget, one: Workload, scope: Scope, restarts: Restarts) -> Service:
     run = partial(
         forward,
         scope.client,
@@ -103,6 +110,7 @@ def _forward(target: DevTarget, one: Workload, scope: Scope) -> Service:
         selector=one.selector,
         ports=target.ports,
         emit=scope.emit,
+        restarts=restarts,
     )
     return Service(f"forward/{target.name}", (target.ports, one), run)
 

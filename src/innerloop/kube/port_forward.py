@@ -55,6 +55,10 @@ class PortStream:
         for message in channels.messages(0, data):
             await self._socket.send(message)
 
+    async def finish(self) -> None:
+        """Send nothing more; the node closes when the container's end is closed too. Without effect: this protocol
+        has no such word."""
+
     async def close(self, patience: float) -> None:
         """End the connection; returns when the pod has got all that was written, at the latest after ``patience``
         seconds. Leaving ``open_connection`` closes too, and waits for nobody."""

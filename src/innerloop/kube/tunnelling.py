@@ -244,12 +244,18 @@ class TunnelStream:
 
     async def write(self, data: bytes) -> None:
         """As ``PortStream.write``."""
+        if self._finished:
+            raise ConnectionFailed("nothing more is sent on this connection")
         self._wrote = True
         self._moved += len(data)
         view = memoryview(data)
         for start in range(0, len(view), channels.MAX_DATA):
             piece = bytes(view[start : start + channels.MAX_DATA])
             await self._tunnel.send(spdy.data_frame(self._data, piece))
+
+    async def finish(self) -> None:
+        """As ``PortStream.finish``."""
+        await self._finish()
 
     async def close(self, patience: float) -> None:
         """As ``PortStream.close``."""
