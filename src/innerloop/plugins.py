@@ -177,7 +177,8 @@ def _named(functions: dict[str, Function], name: str, kind: str) -> Function:
     if name in functions:
         return functions[name]
     known = ", ".join(functions) or "none"
-    raise LoopError(f"no plugin has a {kind} '{name}'", detail=f"Registered: {known}")
+    hint = "docker and buildah need no plugin" if kind == "builder" else None
+    raise LoopError(f"no plugin has a {kind} '{name}'", detail=f"Registered: {known}", hint=hint)
 
 
 def _place(function: Function) -> Location:

@@ -219,6 +219,9 @@ def test_names_are_text_as_written(read: Read) -> None:
          "3:30: dev.web.ports.0.remote must be from 1 to 65535, not 0", None),
         ("images: {web: a}\ndev: {web: {command: \"a 'b\"}}\n", "3:13: dev.web.command: no closing quotation",
          "quote it as for a shell"),
+        ("images: {web: a, api: {context: b, image: web}}\n",
+         "2:18: images.api and images.web are both web in the manifests",
+         "give one of them another name by 'image'"),
         ("dependencies: {a: {path: x, ref: main}}\n", "2:29: 'ref' means nothing beside 'path'", None),
         ("commands: {'a b': x}\n", "2:12: 'a b' is no valid name in commands",
          "allowed: Letters, digits, '-', '_' and '.', a letter or digit first."),
@@ -256,6 +259,14 @@ def test_a_file_that_is_not_text_is_told(write: Write) -> None:
 def test_a_bad_name_is_told(write: Write) -> None:
     with pytest.raises(LoopError, match=r"loop\.yaml:1:7: 'My Shop' is no valid name"):
         load(write("name: My Shop\n"), Options())
+
+
+def test_an_impossible_namespace_is_told_with_its_place(write: Write) -> None:
+    file = write("name: shop\nenvironments: {dev: {namespace: Shop_Dev}}\n")
+    with pytest.raises(LoopError, match="'My_Space' cannot be the name of a namespace"):
+        load(file, Options(namespace="My_Space"))
+    with pytest.raises(LoopError, match=r"loop\.yaml:2:33: 'Shop_Dev' cannot be the name of a namespace"):
+        load(file, Options(env="dev"))
 
 
 def test_the_file_is_found_upwards(write: Write, tmp_path: Path) -> None:

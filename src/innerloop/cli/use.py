@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,6 @@ from innerloop.errors import LoopError
 
 if TYPE_CHECKING:
     from innerloop.kube.config import KubeConfig
-
-# RFC 1123 label, which Kubernetes wants of a namespace's name
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 file_option = click.option("-f", "--file", type=click.Path(path_type=Path), help="loop.yaml, or its folder")
 reset_option = click.option("--reset", is_flag=True, help="forget the choice")
@@ -62,6 +58,8 @@ def context(name: str | None, reset: bool, output: str, file: Path | None) -> No
 @file_option
 def namespace(name: str | None, reset: bool, output: str, file: Path | None) -> None:
     """Choose a namespace, which may be a new one; without NAME pick one of the cluster's, or list them."""
+    from innerloop.config.namespaces import check_namespace
+
     folder = _folder(file)
     if reset:
         _choose(folder, namespace="")
@@ -70,9 +68,7 @@ def namespace(name: str | None, reset: bool, output: str, file: Path | None) -> 
         name = _picked_namespace(folder, output)
     if name is None:
         return
-    if not _NAMESPACE.fullmatch(name):
-        hint = "lower case letters, digits and '-', at most 63"
-        raise LoopError(f"'{name}' cannot be the name of a namespace", hint=hint)
+    check_namespace(name)
     _choose(folder, namespace=name)
     _tell("namespace", name, "LOOP_NAMESPACE")
 

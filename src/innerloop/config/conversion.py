@@ -29,7 +29,14 @@ class Converter:
         self._problems = problems
 
     def images(self, sections: dict[str, str | format.Image]) -> dict[str, model.Image]:
-        return {name: self._image(name, section) for name, section in sections.items()}
+        found = {name: self._image(name, section) for name, section in sections.items()}
+        first: dict[str, str] = {}
+        for name, image in found.items():
+            # manifests name images by their repository
+            if (other := first.setdefault(image.repository, name)) != name:
+                message = f"images.{name} and images.{other} are both {image.repository} in the manifests"
+                self._problem(message, f"images.{name}", "give one of them another name by 'image'")
+        return found
 
     def manifests(self, sections: list[format.ManifestEntry]) -> tuple[model.ManifestSource, ...]:
         found = (self._source(section, f"manifests.{number}", self._name) for number, section in enumerate(sections))

@@ -11,6 +11,7 @@ import msgspec
 from innerloop.config import checking, format, nodes, profiles, sources, variables, yaml
 from innerloop.config.conversion import Converter, as_list
 from innerloop.config.files import find, read, shown
+from innerloop.config.namespaces import check_namespace
 from innerloop.config.nodes import Entry, Mapping, Node, Scalar
 from innerloop.config.problems import Problems, suggestion
 from innerloop.config.sources import Definitions
@@ -57,6 +58,8 @@ def load(file: Path, options: Options) -> Project:
     filled = _fill(tree, definitions, scope, problems)
     checked: format.File = checking.check(filled, format.File, problems)
     problems.check()
+    namespace = scope["LOOP_NAMESPACE"].value
+    check_namespace(namespace, _place_of_namespace(tree, options))
     project = _convert(checked, file, dict(nodes.walk(filled)), problems)
     problems.check()
     return msgspec.structs.replace(
@@ -65,7 +68,7 @@ def load(file: Path, options: Options) -> Project:
         variables=scope,
         files=_files(head, file, options),
         context=options.context,
-        namespace=scope["LOOP_NAMESPACE"].value,
+        namespace=namespace,
         environment=options.env,
     )
 
@@ -132,10 +135,23 @@ def _environment_file(head: _Head, file: Path, name: str) -> Path | None:
 
 
 def _namespace(tree: Mapping, options: Options) -> variables.Definition:
-    node = nodes.find(tree, "environments", options.env, "namespace") if options.env else None
-    if options.namespace or not isinstance(node, Scalar):
+    node = _environments_namespace(tree, options)
+    if node is None:
         return sources.built_in(options.namespace or options.fallback_namespace)
     return sources.built_in(node.text)._replace(scalar=node, literal=False)
+
+
+def _place_of_namespace(tree: Mapping, options: Options) -> Location | None:
+    node = _environments_namespace(tree, options)
+    return node.where if node else None
+
+
+def _environments_namespace(tree: Mapping, options: Options) -> Scalar | None:
+    """The environment's, where that is what counts."""
+    if options.namespace or not options.env:
+        return None
+    node = nodes.find(tree, "environments", options.env, "namespace")
+    return node if isinstance(node, Scalar) else None
 
 
 def _missing(tree: Mapping, head: _Head, file: Path, options: Options, name: str) -> LoopError:
