@@ -101,6 +101,13 @@ async def test_namespace_made_by_several_at_once_goes_with_the_last(own: Deploym
     assert not await own.exists(namespace_key(own))
 
 
+async def test_two_purges_at_once_both_see_the_namespace_go(own: Deployment) -> None:
+    await own.apply(config_map("a"))
+    for purged in await asyncio.gather(own.purge(), own.purge()):
+        assert purged.left == ()
+    assert not await own.exists(namespace_key(own))
+
+
 async def test_adopted_object_keeps_what_others_set(shop: Deployment) -> None:
     made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": shop.namespace}}
     await objects.create(shop.client, {**made, "data": {"other": "kept"}}, manager="somebody")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +40,26 @@ def project(kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-async def restricted(kubeconfig: Path, client: Client, namespace: str, tmp_path: Path) -> AsyncIterator[Path]:
+async def restricted(kubeconfig: Path, client: Client, namespace: str, tmp_path: Path) -> Path:
     """The kubeconfig of a user with the role `edit` in `namespace`, and no other rights."""
+    return await with_role(kubeconfig, client, namespace, tmp_path, "edit")
+
+
+async def with_role(kubeconfig: Path, client: Client, namespace: str, folder: Path, role: str) -> Path:
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann", "namespace": namespace}}
     await objects.create(client, account)
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
         "metadata": {"name": "ann", "namespace": namespace},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": "ann", "namespace": namespace}],
     }
     await objects.create(client, binding)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/ann/token"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
     made = await client.request_json("POST", path, body=request)
-    yield kubeconfig_as(kubeconfig, tmp_path / "restricted", {"token": made["status"]["token"]})
+    return kubeconfig_as(kubeconfig, folder / "restricted", {"token": made["status"]["token"]})
 
 
 def only_settings(sample: Sample) -> None:
@@ -108,6 +111,12 @@ async def test_nothing_is_deployed(project: Sample, command: str) -> None:
     refused(await loop(*command.split(), cwd=project.folder), "sample is not deployed in namespace", "loop deploy")
 
 
+async def test_ports_of_an_unknown_service_are_not_asked_for(sample: Sample) -> None:
+    only_settings(sample)
+    assert (await loop("deploy", cwd=sample.folder)).code == 0
+    refused(await loop("forward", "nothing", cwd=sample.folder), "no service 'nothing' is deployed")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -153,6 +162,57 @@ async def test_lacking_rights_are_told_before_anything_is_built(
         ended = await loop("deploy", cwd=sample.folder)
     refused(ended, "no right to keep the inventory", sample.namespace)
     assert "build" not in ended.stdout
+
+
+async def test_a_right_to_look_only_is_told_before_anything_is_built(
+    sample: Sample, kubeconfig: Path, client: Client, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as context:
+        context.setenv("KUBECONFIG", str(await with_role(kubeconfig, client, namespace, tmp_path, "view")))
+        ended = await loop("deploy", "-n", namespace, cwd=sample.folder)
+    refused(ended, f"no right to write in namespace {namespace}", "kubectl create rolebinding")
+    assert "build" not in ended.stdout
+
+
+async def test_a_kind_without_rights_is_told_with_its_manifest(
+    sample: Sample, restricted: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_settings(sample)
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: reader}\nrules: []\n"
+    sample.write("deploy/role.yaml", role)
+    with monkeypatch.context() as context:
+        context.setenv("KUBECONFIG", str(restricted))
+        ended = await loop("deploy", "-n", namespace, cwd=sample.folder)
+    refused(ended, "deploy/role.yaml: no right to apply Role/reader")
+
+
+async def test_namespaces_that_may_not_be_listed_can_be_named(
+    project: Sample, restricted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(restricted))
+    refused(await loop("use", "namespace", cwd=project.folder), "no right to list", "loop use namespace NAME")
+
+
+async def test_an_object_that_was_refused_is_not_called_removed(sample: Sample) -> None:
+    only_settings(sample)
+    sample.replace("deploy/web.yaml", "settings", "No_Name")
+    assert (await loop("deploy", cwd=sample.folder)).code == 1
+    ended = await loop("status", cwd=sample.folder)
+    refused(ended, "ConfigMap/No_Name  it was never made")
+
+
+async def test_a_service_that_is_not_developed_is_not_restarted(sample: Sample) -> None:
+    sample.replace("deploy/web.yaml", "image: web", "image: busybox:1.36\n          command: [sleep, '1000']")
+    sample.replace(
+        "deploy/web.yaml", "readinessProbe: {httpGet: {path: /, port: 8000}, periodSeconds: 1}", "stdin: false"
+    )
+    sample.write("loop.yaml", "name: sample\nvariables: {TITLE: x}\nmanifests: [{files: deploy/*.yaml}]\n")
+    assert (await loop("deploy", cwd=sample.folder)).code == 0
+    refused(
+        await loop("restart", "web", cwd=sample.folder),
+        "web is not developed",
+        "kubectl rollout restart deployment web",
+    )
 
 
 async def test_missing_credentials_are_told(

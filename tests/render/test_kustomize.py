@@ -102,6 +102,7 @@ async def test_what_kustomize_says_is_told_with_the_users_own_paths(workspace: W
         await workspace.render(kustomize(workspace, "k"), SPACE="s")
     assert str(failure.value) == "k/kustomization.yaml: kustomization k cannot be built"
     assert "missing.yaml" in str(failure.value.detail)
+    assert "command failed" not in str(failure.value.detail)
     assert "innerloop-" not in str(failure.value.detail)
 
 

@@ -62,6 +62,16 @@ def test_without_a_terminal_what_a_step_waits_for_is_told_though_nothing_happens
     assert stream.getvalue() == "  wait for web: no node has room\n"
 
 
+def test_without_a_terminal_a_long_step_that_tells_nothing_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0.0)
+    stream = io.StringIO()
+    subscriber = Terminal(stream, interactive=False)
+    subscriber(events.StepStarted(step="base-image/node", title="base image node"))
+    subscriber.tick()
+    subscriber.tick()
+    assert stream.getvalue() == "  base image node …\n"
+
+
 def test_on_a_terminal_the_status_line_goes_away_with_its_step() -> None:
     text = told(
         events.StepStarted(step="apply", title="apply"),

@@ -53,7 +53,7 @@ def command(
                 case "q":
                     requests.put_nowait("quit")
                 case "o":
-                    _open(urls)
+                    _open(urls, emit)
                 case "?":
                     emit(Notice(level="info", message=KEYS))
 
@@ -75,10 +75,23 @@ def command(
     run(work, output=output)
 
 
-def _open(urls: list[str]) -> None:
+def _open(urls: list[str], emit: Emit) -> None:
     """Open the addresses in the user's browser, without waiting for it."""
     import threading
     import webbrowser
 
+    from innerloop.events import Notice
+
+    if not urls:
+        emit(Notice(level="info", message="nothing to open: no dev target that is ready has open: in loop.yaml"))
+        return
+    try:
+        # a browser for text would take the terminal, which is ours
+        found = type(webbrowser.get()) is not webbrowser.GenericBrowser
+    except webbrowser.Error:
+        found = False
+    if not found:
+        emit(Notice(level="info", message=f"no browser is on this machine; open {' and '.join(urls)} yourself"))
+        return
     for url in urls:
         threading.Thread(target=webbrowser.open, args=(url,), name=f"open {url}", daemon=True).start()

@@ -29,14 +29,14 @@ def command(options: ProjectOptions, service: str, ports: tuple[str, ...], outpu
     project = load_project(options)
 
     async def work(emit: Emit) -> None:
-        wanted = [parse_forward(text) for text in ports] or (
-            project.dev[service].ports if service in project.dev else []
-        )
-        if not wanted:
-            raise click.UsageError(f"{service} has no ports in loop.yaml; name them: loop forward {service} 8080:80")
+        given = [parse_forward(text) for text in ports]
         async with connected(project, emit) as scope:
             found = await deployed_workloads(scope.client, project.name, project.namespace)
             workload = pick(found, service)[0]
+            wanted = given or (project.dev[service].ports if service in project.dev else [])
+            if not wanted:
+                message = f"{service} has no ports in loop.yaml; name them: loop forward {service} 8080:80"
+                raise click.UsageError(message)
             await forward(
                 scope.client,
                 service=service,

@@ -124,10 +124,17 @@ def _picked_namespace(folder: Path, output: str) -> str | None:
 async def _namespaces(config: KubeConfig, context: str) -> list[str]:
     from innerloop.kube.client import connect
     from innerloop.kube.config import access
+    from innerloop.kube.errors import Forbidden
     from innerloop.kube.objects import list_all
 
     async with connect(access(config, context or None)) as client:
-        items, _ = await list_all(client, "v1", "Namespace", namespace=None)
+        try:
+            items, _ = await list_all(client, "v1", "Namespace", namespace=None)
+        except Forbidden as error:
+            if error.anonymous:
+                raise
+            hint = "name yours: loop use namespace NAME"
+            raise LoopError("no right to list the namespaces", detail=error.message, hint=hint) from error
     return sorted(item["metadata"]["name"] for item in items)
 
 

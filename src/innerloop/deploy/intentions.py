@@ -9,9 +9,11 @@ from innerloop.deploy import sharing
 from innerloop.deploy.looking import Metadata, look_all, made_by_us
 from innerloop.deploy.planning import Planned
 from innerloop.deploy.records import Entry, Identity, Inventory, State
+from innerloop.deploy.refusals import refusal
 from innerloop.deploy.sharing import Share
 from innerloop.errors import Location, LoopError
 from innerloop.kube.client import Client
+from innerloop.kube.errors import Forbidden
 
 
 class Intention(NamedTuple):
@@ -33,7 +35,10 @@ async def intend(
     """Decide from the inventory and, for what it does not know for sure, from a look at the cluster."""
     planned = list(planned)
     unsure = [one.key for one in planned if not _is_sure(one, known, namespace)]
-    live = await look_all(client, unsure)
+    try:
+        live = await look_all(client, unsure)
+    except Forbidden as error:
+        raise _unseen(error, planned) from error
     intentions = []
     for one in planned:
         outside = one.key.namespace != namespace
@@ -59,6 +64,16 @@ def check_neighbours(planned: Iterable[Planned], namespace: str, neighbours: Ite
                 hint="rename one of them, choose another namespace (loop use namespace NAME), or purge the other"
                 " project first (if it was this one under its former name: with that name)",
             )
+
+
+def _unseen(error: Forbidden, planned: Iterable[Planned]) -> LoopError:
+    """The error with the manifest that it is about, as far as the server says which."""
+    if error.anonymous:
+        return error
+    details = error.body.get("details") or {}
+    name = details.get("group", ""), details.get("name", "")
+    one = next((one for one in planned if (one.key.group, one.key.name) == name), None)
+    return error if one is None else refusal(error, one)
 
 
 def _is_sure(one: Planned, known: dict[Identity, Entry], namespace: str) -> bool:

@@ -52,6 +52,8 @@ async def check(client: Client, project: str, namespace: str, folder: Path, *, t
         stored = await read(client, project, namespace)
     except Forbidden as error:
         raise _no_rights(error, namespace) from error
+    if not await _may_write(client, namespace):
+        raise _read_only(namespace)
     if stored and not take_over:
         check_owner(stored.inventory, await identify(folder))
 
@@ -151,12 +153,37 @@ def _key(project: str, namespace: str) -> ObjectKey:
     return ObjectKey("v1", "ConfigMap", namespace, records.config_map_name(project))
 
 
+async def _may_write(client: Client, namespace: str) -> bool:
+    """Whether the API server would let us write an inventory; True where it does not say."""
+    attributes = {"namespace": namespace, "verb": "create", "resource": "configmaps"}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    try:
+        answer = await client.request_json(
+            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review
+        )
+    except (Forbidden, NotFound):
+        return True
+    return bool((answer.get("status") or {}).get("allowed", True))
+
+
 def _no_rights(error: Forbidden, namespace: str) -> LoopError:
     if error.anonymous:
         return error
-    return LoopError(
-        f"no right to keep the inventory of what is deployed in namespace {namespace}, or it does not exist",
-        detail=error.message,
-        hint="ask who runs the cluster for the role edit there:"
-        f" kubectl create rolebinding NAME --clusterrole=edit --user=YOU --namespace={namespace}",
+    message = f"no right to keep the inventory of what is deployed in namespace {namespace}, or it does not exist"
+    return LoopError(message, detail=error.message, hint=_ask_for_rights(namespace))
+
+
+def _read_only(namespace: str) -> LoopError:
+    message = f"no right to write in namespace {namespace}, only to look"
+    return LoopError(message, hint=_ask_for_rights(namespace))
+
+
+def _ask_for_rights(namespace: str) -> str:
+    return (
+        "ask who runs the cluster for the role edit there:"
+        f" kubectl create rolebinding NAME --clusterrole=edit --user=YOU --namespace={namespace}"
     )

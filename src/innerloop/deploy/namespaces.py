@@ -86,9 +86,14 @@ async def dissolve(
     except NotFound:
         return None
     except Conflict:
-        return "somebody else changed it at this moment"
+        # another purge may have been faster
+        live = await looking.look(client, key)
+        if live is not None and not live.get("deletionTimestamp"):
+            return "somebody else changed it at this moment"
     except Forbidden as error:
         return f"no right to remove it: {error.message}"
+    if live is None:
+        return None
     tell(f"namespace {namespace} is ending")
     return await _ending(client, key) if await await_gone(client, {key: live["uid"]}, deadline, tell) else None
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from innerloop.deploy import inventory
+from innerloop.deploy.records import Entry, State
 from innerloop.deploy.status import status
 from innerloop.deploy.surroundings import Surroundings
 from innerloop.deploy.together import together
@@ -57,7 +58,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def report(project: Project, scope: Scope) -> Report:
     """The present state. Raises ApiError, ConnectionFailed."""
     stored = await inventory.read(scope.client, project.name, project.namespace)
-    keys = [entry.key for entry in stored.inventory.entries.values()] if stored else []
+    entries = list(stored.inventory.entries.values()) if stored else []
+    keys = [entry.key for entry in entries]
     live = await together(partial(_get, scope), keys, name="get")
     surroundings = await _surroundings(scope, keys, [one for one in live if one])
     sessions = await control.sessions(project.folder)
@@ -67,7 +69,7 @@ async def report(project: Project, scope: Scope) -> Report:
         context=scope.context,
         namespace=project.namespace,
         deployed_from=stored.inventory.owner.origin if stored else "",
-        objects=tuple(_judge(key, object, surroundings) for key, object in zip(keys, live, strict=True)),
+        objects=tuple(_judge(entry, object, surroundings) for entry, object in zip(entries, live, strict=True)),
         developers=await _developers(project, scope),
         sessions=tuple(sessions),
     )
@@ -111,8 +113,10 @@ async def _forget_pods_that_are_gone(sessions: list[Snapshot], scope: Scope, nam
         session.processes = {name: process for name, process in session.processes.items() if process.pod in pods}
 
 
-def _judge(key: ObjectKey, object: dict[str, Any] | None, surroundings: Surroundings) -> ObjectReport:
-    state, message = "missing", "somebody removed it"
+def _judge(entry: Entry, object: dict[str, Any] | None, surroundings: Surroundings) -> ObjectReport:
+    key, state = entry.key, "missing"
+    # an apply was refused, or interrupted between its intent and the result
+    message = "it was never made: loop deploy tells why" if entry.state is State.PENDING else "somebody removed it"
     if object is not None:
         state, message = status(object)
         if state != "ready" and (cause := surroundings.cause(object)):

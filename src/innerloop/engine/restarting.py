@@ -5,6 +5,7 @@ from __future__ import annotations
 from innerloop.dev.restarting import restart
 from innerloop.engine.deployed import deployed_workloads, pick
 from innerloop.engine.scope import Scope
+from innerloop.errors import LoopError
 from innerloop.events import Notice
 from innerloop.project import Project
 
@@ -12,6 +13,13 @@ from innerloop.project import Project
 async def restart_service(project: Project, service: str, scope: Scope) -> None:
     """Restart the process in every container of a dev target; tells which. Raises LoopError where it can't be."""
     found = pick(await deployed_workloads(scope.client, project.name, project.namespace), service)
+    if not any(workload.targets for workload in found):
+        key = found[0].key
+        anew = f"kubectl rollout restart {key.kind.lower()} {key.name} -n {key.namespace}"
+        raise LoopError(
+            f"{service} is not developed: nothing in its containers can restart the process",
+            hint=f"loop dev sets up what dev: names in loop.yaml; to have its pods made anew: {anew}",
+        )
     for workload in found:
         target = service if service in workload.targets else next(iter(workload.targets), service)
         restarted = await restart(scope.client, target, namespace=workload.key.namespace, selector=workload.selector)

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import textwrap
 from pathlib import Path
 
 from innerloop import processes
@@ -64,8 +65,18 @@ async def _build(argv: list[str], root: Path | None, folder: Path) -> str:
     raise LoopError(
         f"kustomization {shown(folder)} cannot be built",
         where=_place(output, file),
-        detail=re.sub(r"^error: ", "", output, flags=re.IGNORECASE),
+        detail=_plain(output),
     )
+
+
+def _plain(output: str) -> str:
+    """kustomize's message without what kubectl puts around it: ``E1125 … run.go:72] "command failed" err="…"``."""
+    logged = re.search(r'^E\d{4} .*\] "command failed" err=(?:"(.*)"|<\n(.*)\n\s*>)$', output, re.DOTALL | re.MULTILINE)
+    if logged and logged[1] is not None:
+        output = logged[1].replace('\\"', '"').replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
+    elif logged:
+        output = textwrap.dedent(logged[2]).strip()
+    return re.sub(r"^error: ", "", output, flags=re.IGNORECASE)
 
 
 def _place(output: str, file: Path) -> Location:

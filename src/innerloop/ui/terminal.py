@@ -39,7 +39,7 @@ class _Running(NamedTuple):
     told: float
     """When the step last had a line, or began."""
     untold: bool = False
-    """Whether the message is yet to be told."""
+    """Whether the message, or that the step runs at all, is yet to be told."""
 
 
 class _Interrupted(NamedTuple):
@@ -91,7 +91,7 @@ class Terminal:
     def _lines(self, event: Event) -> list[str]:
         match event:
             case events.StepStarted():
-                self._running[event.step] = _Running(event.title, "", time.monotonic())
+                self._running[event.step] = _Running(event.title, "", time.monotonic(), untold=True)
                 return []
             case events.StepProgress():
                 return self._progress(event)
@@ -136,7 +136,7 @@ class Terminal:
         if self._interactive or not running.untold or now - running.told < QUIET_SECONDS:
             return []
         self._running[step] = running._replace(told=now, untold=False)
-        return [f"  {running.title}: {running.message}"]
+        return [f"  {running.title}: {running.message}" if running.message else f"  {running.title} …"]
 
     def _forwarding(self, event: events.Forwarding) -> list[str]:
         where = f"{event.address}:{event.local} → {event.service}:{event.remote}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from innerloop import paths, processes
 from innerloop.cluster.base_images import debian
 from innerloop.cluster.base_images.catalog import DEBIAN, Recipe
-from innerloop.events import Emit, StepOutput, StepProgress, reported
+from innerloop.events import Emit, Notice, StepOutput, StepProgress, reported
 
 _RECIPES = Path(__file__).parent / "recipes"
 _BASE_TAG = "docker.io/library/debian:12-slim"
@@ -133,13 +133,15 @@ class Workshop:
 
 
 @asynccontextmanager
-async def workshop() -> AsyncIterator[Workshop]:
-    """The only workshop of this user at a time; another process's is waited for, and a dead one's remains removed."""
+async def workshop(emit: Emit) -> AsyncIterator[Workshop]:
+    """The only workshop of this user at a time; another's is waited for, and a dead one's remains are removed."""
     parent = paths.cache_dir() / "base-images"
     parent.mkdir(parents=True, exist_ok=True)
     with (parent / ".lock").open("w") as lock:
-        while not _try_lock(lock.fileno()):  # noqa: ASYNC110 - another process has it, and no event tells its end
-            await asyncio.sleep(0.2)
+        if not _try_lock(lock.fileno()):
+            emit(Notice(level="info", message="other base images are being made: waiting for them"))
+            while not _try_lock(lock.fileno()):  # noqa: ASYNC110 - no event tells the end of another's lock
+                await asyncio.sleep(0.2)
         for stale in parent.glob(".work-*"):
             await asyncio.to_thread(shutil.rmtree, stale)
         folder = Path(tempfile.mkdtemp(prefix=".work-", dir=parent))

@@ -49,7 +49,7 @@ async def ensure(images: Iterable[str], registry: str, emit: Emit) -> None:
     async with AsyncExitStack() as stack:
         shop = None
         if not all(made(recipes[0]) for recipes in plans):
-            shop = await stack.enter_async_context(workshop())
+            shop = await stack.enter_async_context(workshop(emit))
         await _all(_provide(recipes, names, registry, shop, emit) for recipes, names in plans.items())
 
 
