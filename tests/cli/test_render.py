@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,19 @@ def test_a_mistake_is_told_with_its_place(folder: Path) -> None:
     done = loop(folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: deploy/a.yaml:1: this object has no apiVersion")
+
+
+def test_a_terminal_is_not_filled_with_binary_data(folder: Path) -> None:
+    (folder / "deploy/b.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\nbinaryData: {program: QUJD}\n"
+    )
+    assert "program: QUJD" in loop(folder).stdout
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb") as terminal:
+        code = subprocess.call(
+            [str(LOOP), "render"], cwd=folder, env={**os.environ, "KUBECONFIG": "none"}, stdout=terminal
+        )
+    text = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert (code, "QUJD" in text) == (0, False)
+    assert "program: (4 characters, left out on a terminal)" in text

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, load_project, output_option, project_options
 from innerloop.errors import LoopError
 
@@ -22,7 +23,12 @@ _SHORTEST_MASKED = 4
 
 
 @click.command(short_help="the configuration as it is understood")
-@click.option("--explain", metavar="NAME", help="tell a variable's value, where it comes from and what it overrides")
+@click.option(
+    "--explain",
+    metavar="NAME",
+    shell_complete=completing.variables,
+    help="tell a variable's value, where it comes from and what it overrides",
+)
 @output_option
 @project_options
 def command(options: ProjectOptions, output: str, explain: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, force_option, output_option, project_options, take_over_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ KEYS = "keys: r rebuild · o open in the browser · q quit · ? this help"
 
 
 @click.command(short_help="develop until ^C")
-@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=completing.services)
 @click.option("--purge", is_flag=True, help="at the end remove what was deployed")
 @take_over_option
 @force_option

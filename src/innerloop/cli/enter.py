@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, project_options
 
 
 @click.command(short_help="open a terminal in a service's container")
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completing.services)
 @click.option("-c", "--container", default="", metavar="NAME", help="another container than the developed one")
 @project_options
 def command(options: ProjectOptions, service: str | None, container: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, project_options
 
 
@@ -13,7 +14,7 @@ from innerloop.cli.options import ProjectOptions, project_options
 )
 @click.option("-c", "--container", default="", metavar="NAME", help="another container than the developed one")
 @project_options
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENT]…")
 def command(options: ProjectOptions, service: str, words: tuple[str, ...], container: str) -> int:
     """Run COMMAND in a container of SERVICE; its exit code is this command's.

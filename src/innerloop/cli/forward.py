@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, output_option, project_options
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="forward a service's ports to this machine")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @click.argument("ports", nargs=-1, metavar="[LOCAL:REMOTE]…")
 @output_option
 @project_options

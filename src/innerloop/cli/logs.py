@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, output_option, project_options
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="the logs of the project's services")
-@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=completing.services)
 @click.option("--follow/--no-follow", default=True, help="go on with what is written from now on (the default)")
 @click.option("--tail", type=click.IntRange(min=0), metavar="LINES", help="only the last lines of each container")
 @output_option

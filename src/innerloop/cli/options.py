@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
+from innerloop.cli import completing
+
 if TYPE_CHECKING:
     from innerloop.config.dependencies import Tree
     from innerloop.config.loading import Options
@@ -135,12 +137,23 @@ class _Assignment(click.ParamType[tuple[str, str]]):
 
 
 _PROJECT = (
-    click.option("--context", default="", metavar="NAME", help="context of the kubeconfig"),
+    click.option(
+        "--context",
+        default="",
+        metavar="NAME",
+        help="context of the kubeconfig",
+        shell_complete=completing.contexts,
+    ),
     click.option("-n", "--namespace", default="", metavar="NAME", help="namespace in the cluster"),
     click.option(
         "-f", "--file", type=click.Path(path_type=Path), help="loop.yaml, or its folder; found upwards otherwise"
     ),
-    click.option("--env", metavar="NAME", help="an environment of the project, with its variables instead of .env"),
+    click.option(
+        "--env",
+        metavar="NAME",
+        help="an environment of the project, with its variables instead of .env",
+        shell_complete=completing.environments,
+    ),
     click.option("--profile", multiple=True, metavar="NAME", help="activate a profile (repeatable)"),
     click.option("--set", "set_", multiple=True, type=_Assignment(), help="give a variable a value (repeatable)"),
 )

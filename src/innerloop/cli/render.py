@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def command(options: ProjectOptions, dev: bool, format: str, output: Path | None) -> None:
     """Render the project's templates to the manifests that are deployed, and print them.
 
-    The same input gives the same output, byte for byte. With --output, files of objects that are no longer rendered
-    are removed from the folder; other files in it are left alone.
+    The same input gives the same output, byte for byte; on a terminal binary data is left out. With --output, files
+    of objects that are no longer rendered are removed from the folder; other files in it are left alone.
     """
     from innerloop.cli.running import run
     from innerloop.render import writing
@@ -34,7 +34,20 @@ def command(options: ProjectOptions, dev: bool, format: str, output: Path | None
     if output is not None:
         writing.write_files(manifests, output)
         return
+    if sys.stdout.isatty():
+        manifests = [_for_people(manifest) for manifest in manifests]
     click.echo(writing.as_json(manifests) if format == "json" else writing.as_yaml(manifests), nl=False)
+
+
+def _for_people(manifest: Manifest) -> Manifest:
+    """The manifest without the programs that a ConfigMap holds: the helper alone would fill fifteen screens."""
+    from innerloop.manifest import Manifest
+
+    binary = manifest.object.get("binaryData")
+    if manifest.kind != "ConfigMap" or not isinstance(binary, dict):
+        return manifest
+    shown = {name: f"({len(str(data))} characters, left out on a terminal)" for name, data in binary.items()}
+    return Manifest({**manifest.object, "binaryData": shown}, manifest.source)
 
 
 async def _render_for_dev(options: ProjectOptions, emit: Emit) -> list[Manifest]:

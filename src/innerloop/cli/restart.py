@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, project_options
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="restart a service's process")
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @project_options
 def command(options: ProjectOptions, service: str) -> None:
     """Restart the process of SERVICE in every developed container, without a new pod."""

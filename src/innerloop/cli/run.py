@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from innerloop.cli import completing
 from innerloop.cli.options import ProjectOptions, load_project, output_option, project_options
 from innerloop.errors import LoopError
 
@@ -24,7 +25,7 @@ _TAKES_ARGUMENTS = re.compile(r"\$(?:[@*1-9]|\{[@*1-9])")
     short_help="run a command of the project",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.commands)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENT]…")
 @output_option
 @project_options

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from innerloop.cli import picking
+from innerloop.cli import completing, picking
 from innerloop.cli.options import current_context, kube_config, output_option
 from innerloop.errors import LoopError
 
@@ -29,7 +29,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.contexts)
 @reset_option
 @output_option
 @file_option
