@@ -92,6 +92,8 @@ async def broken_configuration(sample: Sample, session: Session) -> None:
     sample.replace("loop.yaml", "images:", "imagse:")
     notice = await session.next("notice", behind=behind, level="error")
     assert "imagse" in notice["message"] + notice["detail"]
+    await session.next("notice", behind=behind, message="going on with the configuration as it was before")
+    assert [event for event in session.events[behind:] if event["event"] == "ready"] == []
     sample.replace("loop.yaml", "imagse:", "images:")
     await session.next("ready", behind=behind)
 

@@ -46,6 +46,7 @@ class Session:
         self._pending = NOTHING
         self._changed = asyncio.Event()
         self._reloaded = False
+        self._unread = False
         self._states: dict[str, SyncState] = {}
         self._changes: Watch | None = None
         self._settled = asyncio.Event()
@@ -123,6 +124,10 @@ class Session:
                 # what a service does may have changed though nothing had to be applied
                 self._applied(self._graph.value("apply"))
             await self._in_sync()
+            if self._unread:
+                message = "going on with the configuration as it was before"
+                scope.emit(Notice(level="info", message=message, hint="mend the file and save it"))
+                return
             scope.emit(
                 SessionReady(
                     project=project.name,
@@ -207,10 +212,12 @@ class Session:
             develop = choose(tree.project, self._names(tree))
         except LoopError as error:
             # the session goes on with what was good
+            self._unread = True
             self._tell(error)
             return
         self._tree, self._plan = tree, self._plan._replace(develop=develop)
         self._reloaded = True
+        self._unread = False
 
     def _names(self, tree: Tree) -> list[str]:
         kept = [target.name for target in self._plan.develop if target.name in tree.project.dev]
