@@ -12,7 +12,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,12 +22,10 @@ from pathlib import Path
 
 import msgspec
 
+from bench.cluster import LOOP, REPOSITORY, choose, free_port, kubectl
+from bench.machine import cpu_seconds, machine, resident_megabytes
 from bench.measuring import Figure, command, seconds, table, timed
-from innerloop import cluster
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-LOOP = Path(sys.executable).with_name("loop")
-CONTEXT = os.environ.get("LOOP_CONTEXT", "innerloop")
 NAMESPACE = "innerloop-bench"
 DEPLOYMENTS = 300
 IDLE_SECONDS = 10.0
@@ -75,11 +72,6 @@ def project() -> Iterator[Path]:
             command([LOOP, "purge"], cwd=target)()
 
 
-def choose(folder: Path, namespace: str) -> None:
-    command([LOOP, "use", "context", CONTEXT], cwd=folder)()
-    command([LOOP, "use", "namespace", namespace], cwd=folder)()
-
-
 def help_text(folder: Path) -> list[Figure]:
     python = timed(command([sys.executable, "-c", "pass"]), runs=20)
     return [
@@ -109,11 +101,11 @@ def unchanged_dev(folder: Path) -> list[Figure]:
 
 def idle(folder: Path) -> list[Figure]:
     with developing(folder) as process:
-        before = cpu_seconds(process.pid)
+        before = cpu_seconds([process.pid])
         time.sleep(IDLE_SECONDS)
-        cpu = (cpu_seconds(process.pid) - before) / IDLE_SECONDS * 100
+        cpu = (cpu_seconds([process.pid]) - before) / IDLE_SECONDS * 100
         return [
-            Figure("memory of the idle session (resident)", "MB", (resident_megabytes(process.pid),), "≤ 80 MB"),
+            Figure("memory of the idle session (resident)", "MB", (resident_megabytes([process.pid]),), "≤ 80 MB"),
             Figure("processor of the idle session", "% of a core", (cpu,), "< 1 %"),
         ]
 
@@ -203,16 +195,6 @@ def developing(folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def kubectl(*arguments: str) -> Callable[[], str]:
-    """kubectl on the same cluster: the built-in node's, which is of the cluster's version, else the one on PATH."""
-    program = shutil.which("kubectl", path=os.pathsep.join([str(cluster.programs() or ""), os.environ["PATH"]]))
-    if program is None:
-        raise SystemExit("kubectl is not on PATH, and no built-in node was compiled")
-    users = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube/config")
-    known = os.pathsep.join([users, *map(str, cluster.kubeconfigs())])
-    return command([program, "--context", CONTEXT, *arguments], env={"KUBECONFIG": known})
-
-
 def deployment(number: int) -> str:
     return f"""apiVersion: apps/v1
 kind: Deployment
@@ -227,28 +209,6 @@ spec:
         - {{name: main, image: "busybox:1.36", command: [sleep, "3600"]}}
 ---
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def machine() -> dict[str, object]:
-    """What the figures depend on most, in neutral words."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return {"cores": os.cpu_count(), "memory_gb": round(memory, 1), "load": os.getloadavg()}
-
-
-def resident_megabytes(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1000
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ from pathlib import Path
 import msgspec
 
 
+class NotMeasured(Exception):
+    """What was to be measured did not happen; tells what and why."""
+
+
 class Figure(msgspec.Struct, frozen=True):
     """Samples of one measurement."""
 
@@ -23,6 +27,11 @@ class Figure(msgspec.Struct, frozen=True):
     @property
     def median(self) -> float:
         return statistics.median(self.samples)
+
+    def percentile(self, share: int) -> float:
+        """The smallest sample that at least ``share`` percent of all samples do not exceed."""
+        ordered = sorted(self.samples)
+        return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
 
 
 def timed(action: Callable[[], object], *, runs: int, warm_up: int = 1) -> tuple[float, ...]:
@@ -67,9 +76,11 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def shown(value: float, unit: str) -> str:
+    """A value for people; without a unit it is a count."""
     if unit == "s":
-        return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
-    return f"{value:.2f} {unit}".rstrip()
+        milliseconds = f"{value * 1000:.1f} ms" if abs(value) < 0.02 else f"{value * 1000:.0f} ms"
+        return milliseconds if value < 1 else f"{value:.2f} s"
+    return f"{value:.2f} {unit}" if unit else f"{value:.0f}"
 
 
 def _extremes(figure: Figure) -> tuple[float, float]:
