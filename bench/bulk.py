@@ -18,7 +18,7 @@ SWITCHES = 6
 STARTS = 3
 BOUND = "/bound"
 """Where tar unpacks: a folder of the container beside the synced one, in the same state."""
-EXEC_TAR = "`tar c … | kubectl exec -i … tar x`"
+EXEC_TAR = "`tar c …` through `kubectl exec -i … tar x`"
 
 
 def first_syncs(tool: Tool, sample: Sample) -> list[Figure]:

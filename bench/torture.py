@@ -6,6 +6,7 @@ Each version of a file says which it is, and ends with a checksum: what a reader
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import subprocess
 import time
@@ -163,7 +164,7 @@ def reading(sample: Sample, container: Container) -> Iterator[subprocess.Popen[s
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env={**os.environ, **environment()},
     )
     try:
         assert process.stdout is not None
