@@ -46,6 +46,10 @@ test: $(STAMP) helper ## lint and all tests, on the built-in Kubernetes node
 	$(MAKE) lint
 	$(VENV)/bin/pytest
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## feed the program for dev containers arbitrary frames (FOR=seconds, 300 unless given)
+	$$($(VENV)/bin/python native/helper/build.py --fuzzer) $(or $(FOR),300) $$(date +%s)
+
 .PHONY: clean
 clean: ## remove what make made here (caches outside the checkout stay)
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -70,10 +70,11 @@ bool operate(uint8_t type, struct cursor *payload) {
 }
 
 bool file_begin(struct cursor *payload) {
-    file_operation = take_operation(payload);
-    if (payload->broken || file_operation.root >= root_count)
+    struct operation operation = take_operation(payload);
+    if (payload->broken || operation.root >= root_count)
         return fatal("broken frame: file");
-    incoming_abort(&file);
+    file_abort();
+    file_operation = operation;
     file_path[0] = 0;
     bool valid = copy_text(file_path, file_operation.path, file_operation.path_size);
     struct target target = target_of(&file_operation, file_path);
@@ -102,4 +103,7 @@ bool file_end(struct cursor *payload) {
     return report(&file_operation, file_path, error);
 }
 
-void file_abort(void) { incoming_abort(&file); }
+void file_abort(void) {
+    incoming_abort(&file);
+    file_error = 0;
+}

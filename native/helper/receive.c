@@ -195,11 +195,16 @@ int run_receiver(int count, char **paths) {
         roots[root_count] = (struct root){paths[root_count], -1};
     signal(SIGPIPE, SIG_IGN);
     fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
+    greeted = false;
+    held = 0;
     control = control_connect();
     int64_t heard = monotonic_ms();
     while (wait_and_take(&heard))
         continue;
     file_abort();
     watch_end();
+    tree_forget();
+    if (control >= 0)
+        close(control);
     return 0;
 }
