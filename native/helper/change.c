@@ -11,6 +11,7 @@
 #include "helper.h"
 
 #define ONLY_NEW 1 /* RENAME_NOREPLACE, renameat2(2) */
+#define EXCHANGE 2 /* RENAME_EXCHANGE */
 
 /* What root makes belongs to whom the replaced file, or else the folder, belongs to: the program may run as another
  * user than this process. Failure is no error: the file arrives all the same. */
@@ -45,13 +46,68 @@ static int move_to_new(int from_folder, const char *from, int folder, const char
     return renameat(from_folder, from, folder, name) == 0 ? 0 : errno;
 }
 
-/* Rename that also replaces an empty folder. */
-static int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
+static void temporary_name(char *name, size_t size) {
+    static unsigned count;
+    snprintf(name, size, ".loop-%ld-%u.tmp", (long)getpid(), ++count);
+}
+
+/* Whether a rename moved what was looked at. (It also sets the ctime, so that says nothing.) */
+static bool is_what_was(const struct stat *was, int folder, const char *name) {
+    struct stat found;
+    return fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_dev == was->st_dev
+        && found.st_ino == was->st_ino && found.st_mode == was->st_mode && found.st_size == was->st_size
+        && found.st_mtim.tv_sec == was->st_mtim.tv_sec && found.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
+}
+
+/* The container may write between the look at a file and the change of it. So the file is moved out of its place in one
+ * step, and goes back when it is not the one that was looked at. */
+static int replace_what_was(int from_folder, const char *from, int folder, const char *name, const struct stat *was) {
+    if (syscall(SYS_renameat2, from_folder, from, folder, name, EXCHANGE) != 0) {
+        if (errno != EINVAL && errno != ENOSYS)
+            return errno == ENOENT ? E_CHANGED : errno;
+        return renameat(from_folder, from, folder, name) == 0 ? 0 : errno;
+    }
+    if (is_what_was(was, from_folder, from))
+        return unlinkat(from_folder, from, 0) == 0 ? 0 : errno;
+    return syscall(SYS_renameat2, from_folder, from, folder, name, EXCHANGE) == 0 ? E_CHANGED : errno;
+}
+
+static int remove_what_was(int folder, const char *name, const struct stat *was) {
+    char aside[48];
+    temporary_name(aside, sizeof aside);
+    int error = move_to_new(folder, name, folder, aside);
+    if (error)
+        return error == ENOENT ? E_CHANGED : error;
+    if (is_what_was(was, folder, aside))
+        return unlinkat(folder, aside, 0) == 0 ? 0 : errno;
+    /* unless the name is taken again: then the container has what it wrote last, and what it wrote before stays aside */
+    error = move_to_new(folder, aside, folder, name);
+    return error ? error : E_CHANGED;
+}
+
+static int remove_empty_folder(int folder, const char *name) {
+    if (unlinkat(folder, name, AT_REMOVEDIR) == 0)
+        return 0;
+    return errno == ENOTDIR || errno == ENOENT ? E_CHANGED : errno;
+}
+
+static int move_guarded(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
+    struct stat was;
+    bool exists = fstatat(folder, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
     int error = guard_error(folder, name, guard);
+    if (!error && guard->kind == 'd')
+        error = remove_empty_folder(folder, name);
     if (error)
         return error;
-    if (guard && guard->kind == '-')
+    if (guard->kind == '-' || guard->kind == 'd')
         return move_to_new(from_folder, from, folder, name);
+    return exists ? replace_what_was(from_folder, from, folder, name, &was) : E_CHANGED;
+}
+
+/* Rename that also replaces an empty folder. */
+static int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
+    if (guard)
+        return move_guarded(from_folder, from, folder, name, guard);
     if (renameat(from_folder, from, folder, name) == 0)
         return 0;
     if (errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST)
@@ -59,11 +115,6 @@ static int move(int from_folder, const char *from, int folder, const char *name,
     if (unlinkat(folder, name, AT_REMOVEDIR) != 0 || renameat(from_folder, from, folder, name) != 0)
         return errno;
     return 0;
-}
-
-static void temporary_name(char *name, size_t size) {
-    static unsigned count;
-    snprintf(name, size, ".loop-%ld-%u.tmp", (long)getpid(), ++count);
 }
 
 bool is_temporary(const char *name) {
@@ -91,17 +142,21 @@ int change_folder(const struct target *target) {
     int folder = target_folder(target, &name);
     if (folder < 0)
         return -folder;
+    struct stat found;
+    bool exists = fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0;
     int error = guard_error(folder, name, target->guard);
     if (error)
         return error;
-    struct stat found;
-    bool exists = fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0;
     if (exists && S_ISDIR(found.st_mode))
         return target->exact && fchmodat(folder, name, target->mode, 0) != 0 ? errno : 0;
-    if (exists && unlinkat(folder, name, 0) != 0)
-        return errno;
+    if (exists && target->guard)
+        error = remove_what_was(folder, name, &found);
+    else if (exists && unlinkat(folder, name, 0) != 0)
+        error = errno;
+    if (error)
+        return error;
     if (mkdirat(folder, name, 0700) != 0)
-        return errno;
+        return errno == EEXIST && target->guard ? E_CHANGED : errno;
     give_to_owner(folder, name, NULL);
     return fchmodat(folder, name, target->mode, 0) != 0 ? errno : 0;
 }
@@ -122,6 +177,18 @@ int change_link(const struct target *target, const char *to) {
     return error;
 }
 
+static int delete_guarded(int folder, const char *name, const struct guard *guard) {
+    struct stat was;
+    bool exists = fstatat(folder, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
+    int error = guard_error(folder, name, guard);
+    /* a guard that wants nothing there leaves nothing to do, and what came since alone */
+    if (error || guard->kind == '-')
+        return error;
+    if (guard->kind == 'd')
+        return remove_empty_folder(folder, name);
+    return exists ? remove_what_was(folder, name, &was) : E_CHANGED;
+}
+
 int change_delete(const struct target *target) {
     const char *name;
     const struct guard *guard = target->guard;
@@ -131,13 +198,11 @@ int change_delete(const struct target *target) {
         return guard && guard->kind != '-' ? E_CHANGED : 0;
     if (folder < 0)
         return -folder;
-    int error = guard_error(folder, name, guard);
-    if (error)
-        return error;
-    /* a guard that wants nothing there leaves nothing to do, and what came since alone */
-    if ((guard && guard->kind == '-') || unlinkat(folder, name, 0) == 0 || errno == ENOENT)
+    if (guard)
+        return delete_guarded(folder, name, guard);
+    if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
         return 0;
-    error = errno;
+    int error = errno;
     /* unlink(2): EISDIR is Linux' own, POSIX says EPERM for a folder */
     if (error != EISDIR && error != EPERM)
         return error;

@@ -83,11 +83,13 @@ class Forwarding(Event, frozen=True, kw_only=True, tag="forward"):
 
 
 class Synced(Event, frozen=True, kw_only=True, tag="sync"):
-    """One batch arrived in one container."""
+    """One batch arrived in one container, or came from one."""
 
     service: str
     pod: str
     container: str
+    direction: Literal["up", "down"] = "up"
+    """``down``: changes of the container, which arrived here."""
     files: int
     deleted: int
     bytes: int

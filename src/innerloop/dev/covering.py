@@ -21,7 +21,7 @@ def without(covered: frozenset[str], ignores: Callable[[str, bool], bool]) -> Ca
     """``ignores``, which is asked about paths relative to a root, for what is covered, too."""
     if not covered:
         return ignores
-    return lambda path, folder: _is_covered(path, covered) or ignores(path, folder)
+    return lambda path, folder: is_covered(path, covered) or ignores(path, folder)
 
 
 def _place(root: SyncRoot) -> str:
@@ -30,5 +30,6 @@ def _place(root: SyncRoot) -> str:
     return f"{folder}/{root.only.decode(errors='surrogateescape')}" if root.only else folder
 
 
-def _is_covered(path: str, covered: frozenset[str]) -> bool:
+def is_covered(path: str, covered: frozenset[str]) -> bool:
+    """Whether a path relative to a root belongs to another one."""
     return path in covered or any(path.startswith(f"{place}/") for place in covered)

@@ -22,6 +22,10 @@ Predicate = Callable[[Path, bool], bool]
 """Whether an absolute path is left out; the second argument tells that it is a folder."""
 
 _NEVER_OURS = (".git", ".loop")
+CONFLICT_MARK = ".sync-conflict-"
+"""In the name of what is kept beside a path that both sides changed."""
+PARTIAL_PREFIX, PARTIAL_SUFFIX = ".loop-", ".tmp"
+"""Of the name of what a container sent in part."""
 _LEFT_BY_TOOLS = (
     b"__pycache__/",
     *(b".DS_Store", b"*~", b".*.sw[a-px]", b"4913", b".#*", rb"\#*#"),
@@ -76,11 +80,13 @@ class Ignore:
         self._excludes = Patterns(map(os.fsencode, excludes))
         self._kept = frozenset(kept)
         self._ways = frozenset(folder for path in self._kept for folder in _folders_of(path))
+        self._learned: dict[str, Patterns] = {}
         self._also = also
         self._never = never
         weaker = [_Scope(0, patterns) for file in files if (patterns := _read(file))]
-        chain = (*_between(root, top), *weaker, _Scope(0, Patterns(_LEFT_BY_TOOLS)))
-        self._folders = {"": self._enter("", _Verdict(None, False, chain))}
+        self._chain = (*_between(root, top), *weaker, _Scope(0, Patterns(_LEFT_BY_TOOLS)))
+        self._folders: dict[str, _Verdict] = {}
+        self._forget_folders()
 
     def __call__(self, path: Path, folder: bool) -> bool:
         text = str(path)
@@ -97,6 +103,14 @@ class Ignore:
             return True
         return self._judge(path, False).ignored and path not in self._kept
 
+    def learn(self, folder: str, ignore_file: bytes) -> None:
+        """Take in an ignore file that a container has in a folder, where there is none here."""
+        self._learned[folder] = _patterns(ignore_file)
+        self._forget_folders()
+
+    def _forget_folders(self) -> None:
+        self._folders = {"": self._enter("", _Verdict(None, False, self._chain))}
+
     def _folder(self, path: str) -> _Verdict:
         known = self._folders.get(path)
         if known is None:
@@ -106,7 +120,7 @@ class Ignore:
     def _judge(self, path: str, folder: bool) -> _Verdict:
         parent_path, _, name = path.rpartition("/")
         parent = self._folder(parent_path)
-        if name in _NEVER_OURS:
+        if _is_never_ours(name):
             return _Verdict(True, True, ())
         text = os.fsencode(path)
         told = self._excludes.check(text, folder)
@@ -117,7 +131,9 @@ class Ignore:
 
     def _enter(self, path: str, verdict: _Verdict) -> _Verdict:
         """The verdict on a folder, with its own ignore file taken in."""
-        patterns = None if verdict.by_files else _read(Path(self._prefix + path, IGNORE_FILE))
+        patterns = None
+        if not verdict.by_files:
+            patterns = _read(Path(self._prefix + path, IGNORE_FILE)) or self._learned.get(path)
         if patterns is None:
             return verdict
         start = len(self._base) + (len(os.fsencode(path)) + 1 if path else 0)
@@ -151,7 +167,18 @@ def _read(file: Path) -> Patterns | None:
         text = file.read_bytes()
     except OSError:
         return None  # as git: what cannot be read says nothing
+    return _patterns(text)
+
+
+def _patterns(text: bytes) -> Patterns:
     return Patterns(line.removesuffix(b"\r") for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
+
+
+def _is_never_ours(name: str) -> bool:
+    # also in other letter case: where case does not matter, a container's .GIT would be git's own folder
+    if name.lower() in _NEVER_OURS or CONFLICT_MARK in name:
+        return True
+    return name.startswith(PARTIAL_PREFIX) and name.endswith(PARTIAL_SUFFIX)
 
 
 def _first(chain: Iterable[_Scope], path: bytes, folder: bool) -> bool:

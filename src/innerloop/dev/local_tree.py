@@ -90,6 +90,13 @@ class LocalTree:
         root = self.roots[key.root]
         return root.local if root.only else root.local / os.fsdecode(key.path)
 
+    def modified(self, key: Key) -> int:
+        """When a path was modified, in nanoseconds since the epoch; 0 for what is gone or unreadable."""
+        try:
+            return self.place(key).lstat().st_mtime_ns
+        except OSError:
+            return 0
+
     def keys(self, path: Path) -> Iterator[Key]:
         """The keys of a local path; several when roots overlap, none when it belongs to no root."""
         for number, root in enumerate(self.roots):
@@ -124,6 +131,17 @@ class LocalTree:
                 self.deleted.add(key)
                 changed.add(key)
         return changed
+
+    def note(self, key: Key, entry: Entry | None) -> None:
+        """Take in what was just written or removed here by ourselves, alone: not what is below it."""
+        former = self.entries.pop(key, None)
+        self.exact.discard(key)
+        self.linked.pop(key, None)
+        if entry:
+            self.entries[key] = entry
+            self.deleted.discard(key)
+        elif former:
+            self.deleted.add(key)
 
     def _gone(self, look: Look) -> list[Key]:
         gone = [key for key in look.at if key in self.entries and key not in look.found and key not in look.errors]
@@ -212,24 +230,30 @@ def _check_way(tree: LocalTree, key: Key) -> None:
             raise NotADirectoryError(f"{place} is no folder")
 
 
-def _read(place: Path, *, follow: bool) -> tuple[Entry, Inode | None]:
+def read_entry(place: Path | str, *, follow: bool = False, folder: int | None = None) -> Entry:
+    """One path as it is, relative to an open folder where one is given. Raises OSError."""
+    return _read(place, follow=follow, folder=folder)[0]
+
+
+def _read(place: Path | str, *, follow: bool, folder: int | None = None) -> tuple[Entry, Inode | None]:
     """One path as it is, and which file it is if that has several names. Raises OSError."""
-    status = os.stat(place, follow_symlinks=follow)
+    status = os.stat(place, dir_fd=folder, follow_symlinks=follow)
     mode = _MODES[status.st_mode & 0o777]
     if stat.S_ISDIR(status.st_mode):
         return Entry(FOLDER, mode, 0, NO_DIGEST), None
     if stat.S_ISLNK(status.st_mode):
-        target = os.fsencode(os.readlink(place))
+        target = os.fsencode(os.readlink(place, dir_fd=folder))
         return Entry(LINK, 0, len(target), hashlib.sha256(target).digest()), None
     if not stat.S_ISREG(status.st_mode):
         raise _Special(f"{place} is neither file, folder nor link")
-    size, digest = _content(place, follow)
+    size, digest = _content(place, follow, folder)
     return Entry(FILE, mode, size, digest), (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
 
-def _content(place: Path, follow: bool) -> tuple[int, bytes]:
+def _content(place: Path | str, follow: bool, folder: int | None) -> tuple[int, bytes]:
     """Size and digest. (Four times as fast for small files as ``hashlib.file_digest`` with its large buffer.)"""
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(place, flags, dir_fd=folder)
     try:
         size, digest = 0, hashlib.sha256()
         while data := os.read(descriptor, 128 * 1024):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from innerloop.dev.local_tree import FILE, FOLDER, Entry, Key, LocalTree, above
-from innerloop.dev.sync_protocol import Difference, Expected, Head
+from innerloop.dev.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, above
+from innerloop.dev.sync_protocol import Difference, Expected, Guard, Head
+
+_NOTHING = Entry(b"-", 0, 0, NO_DIGEST)
 
 
 class Batch(NamedTuple):
@@ -23,9 +25,11 @@ class Batch(NamedTuple):
     deletions: list[Key]
     wanted: dict[Key, Entry]
     """What the paths are to become, as of when the batch was made: the tree goes on changing while it is sent."""
+    guards: dict[Key, Guard]
+    """What some of the paths have to be right before, so that nothing unseen is overwritten."""
 
     def __bool__(self) -> bool:
-        return any(self)
+        return any(self[:6])
 
     def keys(self) -> set[Key]:
         """All that it touches."""
@@ -33,19 +37,26 @@ class Batch(NamedTuple):
 
 
 def make_batch(
-    keys: Iterable[Key], tree: LocalTree, remote: Mapping[Key, Entry], not_renamed: Collection[Key] = ()
+    keys: Iterable[Key],
+    tree: LocalTree,
+    remote: Mapping[Key, Entry],
+    not_renamed: Collection[Key] = (),
+    is_guarded: Callable[[Key, bool], bool] = lambda key, folder: False,
 ) -> Batch:
     """The operations for some keys; ``remote`` is what the container is known to have.
 
     A file that vanished and another that appeared with the same content and mode are a rename, unless ``not_renamed``
-    has the new one.
+    has the new one. ``is_guarded`` tells where only what is known may be changed, of a path or a folder.
     """
     gone: list[Key] = []
-    batch = Batch([], [], [], [], [], [], {})
+    batch = Batch([], [], [], [], [], [], {}, {})
     for key in sorted(set(keys)):
         entry, known = tree.entries.get(key), remote.get(key)
+        guarded = is_guarded(key, (entry or known or _NOTHING).kind == FOLDER)
+        if guarded:
+            batch.guards[key] = Guard(known.kind, known.digest) if known else Guard(b"-", NO_DIGEST)
         if entry is None:
-            if known or key in tree.deleted:
+            if known or (key in tree.deleted and not guarded):
                 gone.append(key)
         elif known is None or known[2:] != entry[2:] or known.kind != entry.kind:
             (batch.folders if entry.kind == FOLDER else batch.contents).append(key)
@@ -64,11 +75,10 @@ def make_batch(
     return batch
 
 
-def make_check(tree: LocalTree) -> list[Expected]:
-    """Questions about everything there is, in the order of ``tree.entries``."""
+def make_check(entries: Mapping[Key, Entry], tree: LocalTree) -> list[Expected]:
+    """Questions about some of what there is, in the same order."""
     return [
-        Expected(make_head(key, entry, tree), entry.kind, entry.size, entry.digest)
-        for key, entry in tree.entries.items()
+        Expected(make_head(key, entry, tree), entry.kind, entry.size, entry.digest) for key, entry in entries.items()
     ]
 
 
@@ -83,8 +93,9 @@ def make_remote(entries: Iterable[tuple[Key, Entry]], results: bytes) -> dict[Ke
     return remote
 
 
-def make_head(key: Key, entry: Entry | None, tree: LocalTree) -> Head:
-    return Head(key.root, key.path, entry.mode if entry else 0, key in tree.exact)
+def make_head(key: Key, entry: Entry | None, tree: LocalTree, batch: Batch | None = None) -> Head:
+    guard = batch.guards.get(key) if batch else None
+    return Head(key.root, key.path, entry.mode if entry else 0, key in tree.exact, guard)
 
 
 def _pair_renames(batch: Batch, gone: list[Key], remote: Mapping[Key, Entry], not_renamed: Collection[Key]) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from innerloop.dev.actions import ContainerActions, Surroundings
+from innerloop.dev.beginning import Beginning
+from innerloop.dev.carrying import Carrying
+from innerloop.dev.comparing import compare_sent
 from innerloop.dev.globs import parse_globs
 from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree, above
 from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_batch import Batch, make_batch, make_check, make_remote
+from innerloop.dev.sync_batch import Batch, make_batch
 from innerloop.dev.sync_connection import Answer, Connection, Disconnected
 from innerloop.dev.sync_failures import notices
 from innerloop.dev.sync_protocol import (
+    Changed,
     Failed,
     ProcessCode,
     Reason,
@@ -25,6 +29,8 @@ from innerloop.dev.sync_protocol import (
     Welcome,
 )
 from innerloop.dev.sync_sending import Progress, send_batch
+from innerloop.dev.taking import Taking
+from innerloop.dev.taking_reports import Reports
 from innerloop.events import Emit, Notice, ProcessState, Synced, SyncProgress
 from innerloop.project import DevTarget
 
@@ -38,24 +44,46 @@ _LASTING = (Reason.PERMISSION, Reason.READ_ONLY, Reason.NO_SPACE)
 """Failures that no other file's change mends."""
 
 
+class Shared(NamedTuple):
+    """What the containers of a target have in common."""
+
+    tree: LocalTree
+    carrying: Carrying
+    beginning: Beginning
+    tell: Callable[[Collection[Key]], None]
+    """Marks what changed here in all of them."""
+
+
 class ContainerSync:
     """A running container on the way to having what the tree has."""
 
     def __init__(
         self,
-        tree: LocalTree,
+        shared: Shared,
         target: DevTarget,
         container: PodContainer,
         emit: Emit,
         surroundings: Surroundings | None = None,
     ) -> None:
         """``surroundings`` are what the target's actions need; without them none runs."""
-        self._tree = tree
+        self._shared = shared
+        self._tree = shared.tree
         self._target = target
         self._container = container
         self._emit = emit
         self._restarting = parse_globs(target.restart)
         self._remote: dict[Key, Entry] = {}
+        """What both sides had last; of paths that are only sent, what the container is known to have."""
+        self._taking = Taking(
+            shared.tree,
+            self._remote,
+            shared.carrying,
+            shared.beginning,
+            Reports(target.name, container, shared.tree, emit),
+            send=self._mark_now,
+            tell=shared.tell,
+        )
+        self._taking.on_settled = lambda: self.on_live()
         self._not_renamed: set[Key] = set()
         self._pending: set[Key] = set()
         self._since = 0.0
@@ -66,6 +94,7 @@ class ContainerSync:
         if target.actions and surroundings:
             self._actions = ContainerActions(target, container, self, surroundings, lambda: self.on_live())
         self._welcome = Welcome(0, False, 0, 0, 0)
+        self._compared = False
         self._told_failures: dict[Key, Failed] = {}
         self._obstructed: set[Key] = set()
         """What failed for something that is in its way, and may go with the next change."""
@@ -100,6 +129,10 @@ class ContainerSync:
         self._pending.update(keys)
         self._wake.set()
         self._caught_up.clear()
+        self._taking.retry()
+
+    def _mark_now(self, keys: Collection[Key]) -> None:
+        self.mark(keys, asyncio.get_running_loop().time())
 
     async def run_actions(self) -> None:
         """Run what has to follow the sync, for as long as the container runs; over all its connections."""
@@ -107,8 +140,10 @@ class ContainerSync:
             await self._actions.run()
 
     async def wait_caught_up(self) -> None:
-        """Return when the container has what was marked so far."""
-        await self._caught_up.wait()
+        """Return when the container has what was marked so far, and what was in dispute is merged."""
+        while not self._caught_up.is_set() or not self._taking.settled.is_set():
+            await self._taking.settled.wait()
+            await self._caught_up.wait()
 
     async def wait_settled(self) -> None:
         """Return when what follows the batches so far has been tried, too. Raises Disconnected."""
@@ -121,8 +156,8 @@ class ContainerSync:
 
     def is_live(self, marked: int) -> bool:
         """Whether what was marked up to this call of ``mark`` is in the container, and what follows it was tried."""
-        actions = self._actions is None or self._actions.is_idle
-        return self._sent >= marked and actions and not any(asked <= marked for asked, _ in self._restarts)
+        settled = self._taking.settled.is_set() and (self._actions is None or self._actions.is_idle)
+        return self._sent >= marked and settled and not any(asked <= marked for asked, _ in self._restarts)
 
     def problems(self) -> list[str]:
         """What could not be done in the container, and still can't be."""
@@ -143,9 +178,14 @@ class ContainerSync:
         self._welcome = await connection.greet()
         greeted()
         self._take_pending()
-        questions, entries = make_check(self._tree), list(self._tree.entries.items())
-        self._remote = make_remote(entries, await connection.check(questions))
-        keys = {*self._tree.entries, *self._tree.deleted}
+        beginning = self._shared.beginning
+        if beginning.over or beginning.concerns_only_containers:
+            await self._compare(connection)
+        else:
+            async with beginning.turn:
+                await self._compare(connection)
+                beginning.over = True
+        keys = {*self._tree.entries, *self._tree.deleted, *self._remote, *self._take_pending()}
         restarted = await self._send(connection, keys, since, initial=True)
         if not self._pending:
             self._caught_up.set()
@@ -154,7 +194,28 @@ class ContainerSync:
         self._arrived()
 
     async def follow(self, connection: Connection) -> None:
-        """Send changes for ever: one as soon as it comes, those that come meanwhile together after it."""
+        """Carry changes for ever."""
+        if not self._shared.carrying.taken_roots:
+            await self._send_changes(connection)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send_changes(connection), name="send changes")
+            tasks.create_task(self._taking.follow(connection), name="take changes")
+
+    async def _compare(self, connection: Connection) -> None:
+        shared = self._shared
+        sent = await compare_sent(
+            connection, self._welcome, shared.tree, shared.carrying, shared.beginning, first=not self._compared
+        )
+        for key in [key for key in self._remote if not self._is_taken(key)]:
+            del self._remote[key]
+        self._remote.update(sent)
+        if shared.carrying.taken_roots:
+            await self._taking.compare(connection, self._welcome)
+        self._compared = True
+
+    async def _send_changes(self, connection: Connection) -> None:
+        """One as soon as it comes, those that come meanwhile together after it."""
         while True:
             try:
                 async with asyncio.timeout(PING_SECONDS):
@@ -167,6 +228,14 @@ class ContainerSync:
             self._arrived()
             if not self._pending:
                 self._caught_up.set()
+
+    def on_changed(self, told: Changed) -> None:
+        """What the helper tells of a watched folder."""
+        self._taking.on_changed(told)
+
+    def mark_all(self) -> None:
+        """What counts has changed: anything may be different in the container."""
+        self._taking.mark_all()
 
     def on_reply(self, reply: State | Restarted) -> None:
         """What the helper tells of the process."""
@@ -218,17 +287,22 @@ class ContainerSync:
         self, connection: Connection, keys: Collection[Key], since: float, *, initial: bool = False
     ) -> Answer | None:
         """Bring keys up to date; returns the answer to a request for a restart, where one was needed."""
-        batch = make_batch({*keys, *self._obstructed}, self._tree, self._remote, self._not_renamed)
-        if not batch and not initial:
-            return None
-        owed = set(self._unacknowledged)
-        self._unacknowledged |= batch.keys()
-        sent = await send_batch(batch, self._tree, connection.add, self._tell_progress, self._impatient())
-        done = sent.done
-        failed = await connection.commit() if batch else []
-        self._unacknowledged.clear()
-        self._settle(batch, done, failed, since)
-        self._leave_to_writers(sent.unfinished, since)
+        async with self._taking.turn:
+            wanted = {key for key in (*keys, *self._obstructed) if self._may_send(key)}
+            batch = make_batch(wanted, self._tree, self._remote, self._not_renamed, self._shared.carrying.takes)
+            if not batch and not initial:
+                return None
+            owed = set(self._unacknowledged)
+            self._unacknowledged |= batch.keys()
+            self._taking.expect(batch.wanted)
+            done, unfinished = await send_batch(
+                batch, self._tree, connection.add, self._tell_progress, self._impatient()
+            )
+            failed = await connection.commit() if batch else []
+            self._taking.expect({})
+            self._unacknowledged.clear()
+            self._settle(batch, done, failed, since)
+        self._leave_to_writers(unfinished, since)
         arrived = {key: self._remote.get(key) for key in owed if key not in self._told_failures} | done
         restart = self._restart_lost or any(self._needs_restart(key, entry) for key, entry in arrived.items())
         self._restart_lost = False
@@ -237,6 +311,20 @@ class ContainerSync:
         self._tell(batch, done, since, initial=initial, action=followed)
         return await self._restart(self._taken) if restart and not self._actions else None
 
+    def _may_send(self, key: Key) -> bool:
+        """What is being taken is sent, if at all, when that is done."""
+        entry = self._tree.entries.get(key)
+        if key in self._taking.busy or self._shared.beginning.is_apart(key, entry):
+            return False
+        return self._shared.carrying.sends(key, self._is_folder(key))
+
+    def _is_folder(self, key: Key) -> bool:
+        entry = self._tree.entries.get(key) or self._remote.get(key)
+        return entry is not None and entry.kind == FOLDER
+
+    def _is_taken(self, key: Key) -> bool:
+        return self._shared.carrying.takes(key, self._is_folder(key))
+
     def _settle(self, batch: Batch, done: dict[Key, Entry | None], failed: Sequence[Failed], since: float) -> None:
         """Take out of ``done`` what failed, and note what the container has now."""
         sources = {new: old for old, new in batch.renames}
@@ -244,18 +332,25 @@ class ContainerSync:
         told = []
         for failure in failed:
             key = Key(failure.root, failure.path)
+            if key in batch.guards and self._is_unseen(key, sources.get(key, key), failure):
+                done.pop(key, None)
+                done.pop(sources.get(key, key), None)
+                continue
             if key in sources:
                 # the container's file is another one: send ours
                 self._not_renamed.add(key)
                 self.mark({key, sources[key], *above(sources[key])}, since)
                 done.pop(sources[key], None)
             elif done.get(key, FOLDER) is None and failure.reason == Reason.NOT_EMPTY:
+                if key in batch.guards:
+                    done.pop(key, None)
                 continue  # what is left in the folder is not ours to delete
             elif self._told_failures.get(key) != failure:
                 self._told_failures[key] = failure
                 told.append(failure)
             done.pop(key, None)
-            self._remote.pop(key, None)
+            if key not in batch.guards:
+                self._remote.pop(key, None)
             if failure.reason not in _LASTING:
                 self._obstructed.add(key)
         for key, entry in done.items():
@@ -288,6 +383,18 @@ class ContainerSync:
             self._unfinished.setdefault(key, loop.time())
         if keys:
             loop.call_later(_WRITER_RETRY_SECONDS, self.mark, keys, since)
+
+    def _is_unseen(self, key: Key, source: Key, failure: Failed) -> bool:
+        """Whether the container has something that is to be merged first; ``source`` is another one of a rename."""
+        if failure.reason == Reason.CHANGED:
+            self._taking.dispute([key, source])
+            return True
+        if failure.reason in _LASTING or key not in self._tree.entries or key in self._obstructed:
+            return False
+        # something above it or in it is in the way, and may be news
+        self._obstructed.add(key)
+        self._taking.mark([key, *(folder for folder in above(key) if folder.path)])
+        return True
 
     def _needs_restart(self, key: Key, entry: Entry | None) -> bool:
         return (entry is None or entry.kind != FOLDER) and bool(self._restarting.check(key.path, False))

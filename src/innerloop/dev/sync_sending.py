@@ -68,21 +68,21 @@ async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell, im
     sent = Sent({}, set())
     output = _Output(batch, sent, write, tell)
     for key in batch.making_place:
-        await output.add(protocol.delete(make_head(key, None, tree)))
+        await output.add(protocol.delete(make_head(key, None, tree, batch)))
         sent.done[key] = None
     for key in batch.folders:
-        await output.add(protocol.folder(make_head(key, batch.wanted[key], tree)))
+        await output.add(protocol.folder(make_head(key, batch.wanted[key], tree, batch)))
         sent.done[key] = batch.wanted[key]
     for old, new in batch.renames:
         entry = batch.wanted[new]
-        await output.add(protocol.rename(make_head(new, entry, tree), old.path, entry.digest))
+        await output.add(protocol.rename(make_head(new, entry, tree, batch), old.path, entry.digest))
         sent.done[old], sent.done[new] = None, entry
     await _send_contents(batch, tree, output, sent, impatient)
     for key in batch.modes:
-        await output.add(protocol.mode(make_head(key, batch.wanted[key], tree)))
+        await output.add(protocol.mode(make_head(key, batch.wanted[key], tree, batch)))
         sent.done[key] = batch.wanted[key]
     for key in batch.deletions:
-        await output.add(protocol.delete(make_head(key, None, tree)))
+        await output.add(protocol.delete(make_head(key, None, tree, batch)))
         sent.done[key] = None
     return sent
 
@@ -121,7 +121,8 @@ async def _send_contents(
         part = batch, tree, batch.contents[start : start + _READ_TOGETHER], sent, impatient
         for content in _read(*part) if few else await asyncio.to_thread(_read, *part):
             try:
-                entry = await _send_content(content, tree, output, patient=content.key not in impatient)
+                head = make_head(content.key, content.entry, tree, batch)
+                entry = await _send_content(content, head, tree, output, patient=content.key not in impatient)
             except _Unfinished:
                 sent.unfinished.add(content.key)
             except OSError:
@@ -168,9 +169,10 @@ def _read_file(tree: LocalTree, key: Key, patient: bool) -> _Content:
     return _Content(key, entry, data, len(data) <= protocol.CHUNK)
 
 
-async def _send_content(content: _Content, tree: LocalTree, output: _Output, *, patient: bool) -> Entry:
+async def _send_content(
+    content: _Content, head: protocol.Head, tree: LocalTree, output: _Output, *, patient: bool
+) -> Entry:
     """Returns what the container gets. Raises _Unfinished and OSError, with nothing left to be ended there."""
-    head = make_head(content.key, content.entry, tree)
     if not content.complete:
         return await _send_large(content.key, head, tree, output, patient=patient)
     if content.entry.kind == LINK:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 from innerloop.dev import helper
 from innerloop.dev.actions import Surroundings
 from innerloop.dev.batches import Watch
+from innerloop.dev.beginning import Beginning
+from innerloop.dev.carrying import Carrying
 from innerloop.dev.covering import covered_paths, without
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
 from innerloop.dev.laptop import Laptop, LaptopCommands
@@ -24,7 +26,7 @@ from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer, follow_pods
 from innerloop.dev.restarting import no_helper
 from innerloop.dev.sync_connection import ExecOutput, connected
-from innerloop.dev.sync_container import ContainerSync
+from innerloop.dev.sync_container import ContainerSync, Shared
 from innerloop.dev.sync_state import StreamState, SyncState
 from innerloop.dev.uploading import upload, uploaded_notice
 from innerloop.dev.watching import watch
@@ -60,11 +62,13 @@ async def sync(
 ) -> None:
     """Keep the target's folders the same in all of its running containers, until cancelled.
 
-    Local files win; what only a container has is left alone, until its path is deleted here. Runs the target's actions
-    for what changed, and restarts the process when a file changed that the target's ``restart`` names. ``left_out``
-    names local paths that do not count, beside those that ignore files and the target name (an image's .dockerignore);
-    ``built`` files that only a new image brings. ``laptop`` is where commands of this machine run, the working
-    directory unless given. ``foreign``: nobody set the pods up for development, so the helper is brought by exec.
+    Where a path's direction is ``upload``, what only a container has is left alone, until its path is deleted here.
+    Else a container's changes are written here, and go from here to the other containers. Runs the target's actions for
+    what was sent, and restarts the process when a file was sent that the target's ``restart`` names. ``left_out`` names
+    local paths that do not count, beside those that ignore files and the target name (an image's .dockerignore);
+    ``built`` files that only a new image brings. ``laptop`` is where commands of this machine run, and in whose state
+    folder is kept what the first comparison replaces here; the working directory unless given. ``foreign``: nobody set
+    the pods up for development, so the helper is brought by exec.
 
     Emits SyncStream, SyncProgress, Synced, ProcessState, Notice, and a step for each action; broken streams are opened
     again, and compared anew.
@@ -131,6 +135,9 @@ class _Syncing:
         self._laptop = LaptopCommands(laptop, self._wait_caught_up)
         self._tree = LocalTree([sync_root(path) for path in scope.target.sync])
         self._covered = covered_paths(self._tree.roots)
+        carrying = Carrying(scope.target.sync, self._tree.roots)
+        beginning = Beginning(scope.target.sync, laptop.folder)
+        self._shared = Shared(self._tree, carrying, beginning, self._tell_all)
         self._looked = asyncio.Event()
         self._containers: dict[PodContainer, tuple[ContainerSync, asyncio.Task[None]]] = {}
         self._told: dict[Key, str] = {}
@@ -166,9 +173,13 @@ class _Syncing:
 
             places = [path.local for path in self._target.sync]
             with watch([*places, *(file for one in rules for file in one.files_above)], ignore) as changes:
+                # they also decide what containers are asked about
+                self._shared.carrying.rules = rules
                 await self._look(everything, rules)
                 self._changes = changes
                 self._looked.set()
+                for one, _ in self._containers.values():
+                    one.mark_all()
                 try:
                     async for batch in changes:
                         await self._look(list(self._keys(batch, rules)), rules)
@@ -217,6 +228,10 @@ class _Syncing:
         place = self._tree.place(key)
         return ignores[key.root](os.fsdecode(key.path), place.is_dir() and not place.is_symlink())
 
+    def _tell_all(self, keys: Collection[Key]) -> None:
+        for one, _ in self._containers.values():
+            one.mark(keys, asyncio.get_running_loop().time())
+
     async def _look(self, keys: list[Key], rules: list[Ignore]) -> None:
         since = asyncio.get_running_loop().time()
         ignores = self._ignores(rules)
@@ -248,7 +263,7 @@ class _Syncing:
     def _container_sync(self, container: PodContainer) -> ContainerSync:
         place = (self._namespace, container.pod, container.container)
         surroundings = Surroundings(partial(execution.stream, self._client, *place), self._laptop, self._emit)
-        one = ContainerSync(self._tree, self._target, container, self._emit, surroundings)
+        one = ContainerSync(self._shared, self._target, container, self._emit, surroundings)
         one.on_live = self._state.wake
         return one
 
@@ -292,7 +307,7 @@ class _Syncing:
         place = (self._namespace, container.pod, container.container)
         async with (
             execution.open_exec(self._client, *place, command, stdin=True) as stream,
-            connected(ExecOutput(stream), one.on_reply) as connection,
+            connected(ExecOutput(stream), one.on_reply, on_changed=one.on_changed) as connection,
             asyncio.TaskGroup() as tasks,
         ):
             await one.bring_up_to_date(connection, partial(self._set, container, one, "comparing"))

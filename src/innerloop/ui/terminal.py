@@ -188,7 +188,8 @@ class Terminal:
         action = f", {event.action}" if event.action else ""
         kind = "in sync" if event.initial else "synced"
         timing = self._paint(DIM, f"{size(event.bytes)} {duration(event.seconds)}")
-        return f"{self._paint(CYAN, '⇡')} {event.service}: {kind} {what}{action}  {timing}"
+        arrow = self._paint(CYAN, "⇡" if event.direction == "up" else "⇣")
+        return f"{arrow} {event.service}: {kind} {what}{action}  {timing}"
 
     def _process(self, event: events.ProcessState) -> list[str]:
         if event.state != "exited":
