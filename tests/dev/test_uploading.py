@@ -13,7 +13,7 @@ import pytest
 from innerloop.dev.sync_state import SyncState
 from innerloop.dev.syncing import sync
 from innerloop.dev.uploading import upload
-from innerloop.events import Event, Notice, StepDone, StepFailed, Synced
+from innerloop.events import Event, Notice, StepDone, StepFailed, Synced, SyncStream
 from innerloop.kube import execution
 from innerloop.kube.client import Client
 from innerloop.project import DevTarget, SyncAction, SyncPath
@@ -42,6 +42,12 @@ class Theirs:
 
     def notices(self) -> list[Notice]:
         return [event for event in self.events if isinstance(event, Notice)]
+
+    async def interruption(self) -> SyncStream:
+        def find() -> list[SyncStream]:
+            return [one for one in self.events if isinstance(one, SyncStream) and one.state == "interrupted"]
+
+        return (await until(find, timeout=30))[0]
 
 
 Start = Callable[..., Awaitable[Theirs]]
@@ -116,9 +122,9 @@ async def test_a_folder_that_cannot_be_written_is_passed_over(start: Start) -> N
 
 async def test_nowhere_to_write_is_told(start: Start) -> None:
     theirs = await start(pods.container("app", securityContext={"readOnlyRootFilesystem": True, "runAsUser": 1000}))
-    await until(theirs.notices, timeout=30)
-    assert "cannot be brought to theirs/app" in theirs.notices()[0].message
-    assert "no folder where its user may write and run a program" in theirs.notices()[0].detail
+    told = await theirs.interruption()
+    assert "cannot be brought to theirs/app" in told.message
+    assert "no folder where its user may write and run a program" in told.detail
 
 
 async def test_a_container_without_shell_is_told(start: Start) -> None:
@@ -127,9 +133,9 @@ async def test_a_container_without_shell_is_told(start: Start) -> None:
     hidden = {"name": "hidden", "mountPath": "/bin/sh", "subPath": "text"}
     container = pods.container("app", image=pods.PYTHON, volumeMounts=[hidden])
     theirs = await start(container, volumes=[{"name": "hidden", "downwardAPI": {"items": [text]}}])
-    await until(theirs.notices, timeout=30)
-    assert "cannot be brought to theirs/app" in theirs.notices()[0].message
-    assert theirs.notices()[0].hint
+    told = await theirs.interruption()
+    assert "cannot be brought to theirs/app" in told.message
+    assert told.hint
 
 
 async def test_what_is_there_already_is_used(client: Client, namespace: str) -> None:

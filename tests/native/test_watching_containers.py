@@ -181,8 +181,11 @@ async def test_own_changes_are_told_without_the_temporary_names(watching: Helper
     assert {changed.name for changed in told} == {b"a", b"b", b"c", b".loop-me.tmp"}
 
 
-async def test_file_of_another_helper_is_told_when_it_has_its_name(helper: Path, root: Path) -> None:
-    async with helper_on(helper, [root]) as watching, helper_on(helper, [root]) as writing:
+async def test_file_of_another_helper_is_told_when_it_has_its_name(helper: Path, root: Path, tmp_path: Path) -> None:
+    # by another name, since a helper for the same one would end the first
+    other = tmp_path / "other"
+    other.symlink_to(root)
+    async with helper_on(helper, [root]) as watching, helper_on(helper, [other]) as writing:
         await watching.watch(b"")
         await writing.connection.write(file("a.txt", b"content"))
         assert await writing.connection.commit() == []
