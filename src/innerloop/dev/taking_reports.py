@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from innerloop.dev.downloading import Outcome
 from innerloop.dev.local_tree import FOLDER, Key, LocalTree
@@ -125,8 +126,10 @@ class Reports:
         names = [str(place) for place in places]
         return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
-    def _notice(self, level: str, message: str, detail: str = "", hint: str = "") -> None:
-        self._emit(Notice(level=level, message=f"{self._service}: {message}", detail=detail, hint=hint))  # type: ignore[arg-type] # checked by its callers
+    def _notice(
+        self, level: Literal["info", "warning", "error"], message: str, detail: str = "", hint: str = ""
+    ) -> None:
+        self._emit(Notice(level=level, message=f"{self._service}: {message}", detail=detail, hint=hint))
 
 
 def _mend(why: str) -> str:
