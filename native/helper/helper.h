@@ -29,6 +29,14 @@ void sha256_begin(struct sha256 *hash);
 void sha256_add(struct sha256 *hash, const uint8_t *data, size_t size);
 void sha256_end(struct sha256 *hash, uint8_t digest[DIGEST_SIZE]);
 
+extern const uint32_t SHA256_K[64];
+void sha256_compress_by_hand(uint32_t state[8], const uint8_t *block);
+
+/* ---- sha256_cpu.c: one block by instructions that not every processor has ---- */
+
+bool sha256_cpu_can(void);
+void sha256_cpu_compress(uint32_t state[8], const uint8_t *block);
+
 /* ---- frame.c: frames, as functions over bytes ---- */
 
 #define PROTOCOL_VERSION 2
