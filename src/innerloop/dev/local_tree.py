@@ -16,6 +16,7 @@ FILE, FOLDER, LINK = b"f", b"d", b"l"
 NO_DIGEST = bytes(32)
 _MODES = tuple(range(0o1000))
 """One object each, however many files have it."""
+_PIECE = 128 * 1024
 
 
 class Key(NamedTuple):
@@ -78,6 +79,7 @@ class LocalTree:
 
     def __init__(self, roots: Sequence[SyncRoot]) -> None:
         self.roots = roots
+        self._prefixes = [os.path.join(root.local, "") for root in roots]
         self.entries: dict[Key, Entry] = {}
         self.deleted: set[Key] = set()
         """What was there earlier in the session: an image, or a container started from it, may still have it."""
@@ -87,8 +89,13 @@ class LocalTree:
         """The files that have several names. The system tells of a change by the name that was used only."""
 
     def place(self, key: Key) -> Path:
+        return Path(self.path(key))
+
+    def path(self, key: Key) -> str:
+        """The place as text: of 20,000 files, making Path objects took a third of the time of a look."""
         root = self.roots[key.root]
-        return root.local if root.only else root.local / os.fsdecode(key.path)
+        inside = key.path and not root.only
+        return self._prefixes[key.root] + os.fsdecode(key.path) if inside else str(root.local)
 
     def modified(self, key: Key) -> int:
         """When a path was modified, in nanoseconds since the epoch; 0 for what is gone or unreadable."""
@@ -99,11 +106,12 @@ class LocalTree:
 
     def keys(self, path: Path) -> Iterator[Key]:
         """The keys of a local path; several when roots overlap, none when it belongs to no root."""
-        for number, root in enumerate(self.roots):
+        text = str(path)
+        for number, (root, prefix) in enumerate(zip(self.roots, self._prefixes, strict=True)):
             if path == root.local:
                 yield Key(number, root.only)
-            elif root.local in path.parents and not root.only:
-                yield Key(number, os.fsencode(path.relative_to(root.local)))
+            elif text.startswith(prefix) and not root.only:
+                yield Key(number, os.fsencode(text[len(prefix) :]))
 
     def take(self, look: Look, is_ignored: Callable[[Key, bool], bool]) -> set[Key]:
         """Take in what was found; returns what is different now.
@@ -173,14 +181,15 @@ def _look_at(
     changed = {_highest_change(tree, key) for key in at}
     wanted = {key for key in changed if changed.isdisjoint(above(key))}
     left = list(wanted)
+    checked: set[Key] = set()
     while left:
         key = left.pop()
-        place = tree.place(key)
+        place = tree.path(key)
         try:
             if key in wanted:
-                _check_way(tree, key)
+                _check_way(tree, key, checked)
             # the root was named by the user, who may have named a link
-            entry, inode = _read(place, follow=place == tree.roots[key.root].local)
+            entry, inode = _read(place, follow=not key.path or bool(tree.roots[key.root].only))
             result.found[key] = entry
             if inode:
                 result.linked[key] = inode
@@ -207,7 +216,7 @@ def _other_names(tree: LocalTree, look: Look) -> list[Key]:
     for key, entry in tree.entries.items() if new else ():
         if entry.kind == FILE and key not in look.found and key not in tree.linked:
             with contextlib.suppress(OSError):
-                status = os.lstat(tree.place(key))
+                status = os.lstat(tree.path(key))
                 if (status.st_dev, status.st_ino) in new:
                     others.append(key)
     return others
@@ -222,12 +231,16 @@ def _highest_change(tree: LocalTree, key: Key) -> Key:
     return highest
 
 
-def _check_way(tree: LocalTree, key: Key) -> None:
-    """Raises NotADirectoryError when the way to a path leads over a link: what is found there belongs elsewhere."""
-    for folder in reversed(list(above(key))):
-        place = tree.place(folder)
-        if folder.path and not stat.S_ISDIR(os.lstat(place).st_mode):
+def _check_way(tree: LocalTree, key: Key, checked: set[Key]) -> None:
+    """Raises NotADirectoryError when the way to a path leads over a link: what is found there belongs elsewhere.
+
+    ``checked`` has the folders that are none, and gets those of the path.
+    """
+    for folder in reversed([folder for folder in above(key) if folder.path and folder not in checked]):
+        place = tree.path(folder)
+        if not stat.S_ISDIR(os.lstat(place).st_mode):
             raise NotADirectoryError(f"{place} is no folder")
+        checked.add(folder)
 
 
 def read_entry(place: Path | str, *, follow: bool = False, folder: int | None = None) -> Entry:
@@ -246,19 +259,24 @@ def _read(place: Path | str, *, follow: bool, folder: int | None = None) -> tupl
         return Entry(LINK, 0, len(target), hashlib.sha256(target).digest()), None
     if not stat.S_ISREG(status.st_mode):
         raise _Special(f"{place} is neither file, folder nor link")
-    size, digest = _content(place, follow, folder)
+    size, digest = _content(place, follow, folder, status.st_size)
     return Entry(FILE, mode, size, digest), (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
 
 
-def _content(place: Path | str, follow: bool, folder: int | None) -> tuple[int, bytes]:
-    """Size and digest. (Four times as fast for small files as ``hashlib.file_digest`` with its large buffer.)"""
+def _content(place: Path | str, follow: bool, folder: int | None, expected: int) -> tuple[int, bytes]:
+    """Size and digest. (Five times as fast for small files as ``hashlib.file_digest`` with its large buffer.)"""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     descriptor = os.open(place, flags, dir_fd=folder)
     try:
         size, digest = 0, hashlib.sha256()
-        while data := os.read(descriptor, 128 * 1024):
+        # a buffer for more than there is: less than that is the end of the file, without asking again
+        wanted = min(expected + 1, _PIECE)
+        while data := os.read(descriptor, wanted):
             size += len(data)
             digest.update(data)
+            if len(data) < wanted:
+                break
+            wanted = _PIECE
         return size, digest.digest()
     finally:
         os.close(descriptor)
@@ -268,12 +286,13 @@ class _Special(OSError):
     """A socket, pipe or device: never synced."""
 
 
-def _inside(folder: Key, place: Path, ignores: Callable[[str, bool], bool]) -> Iterator[Key]:
+def _inside(folder: Key, place: str, ignores: Callable[[str, bool], bool]) -> Iterator[Key]:
+    prefix = os.fsdecode(folder.path) + "/" if folder.path else ""
     with os.scandir(place) as entries:
         for entry in entries:
-            path = b"%s/%s" % (folder.path, os.fsencode(entry.name)) if folder.path else os.fsencode(entry.name)
-            if not ignores(os.fsdecode(path), entry.is_dir(follow_symlinks=False)):
-                yield Key(folder.root, path)
+            path = prefix + entry.name
+            if not ignores(path, entry.is_dir(follow_symlinks=False)):
+                yield Key(folder.root, os.fsencode(path))
 
 
 def above(key: Key) -> Iterator[Key]:

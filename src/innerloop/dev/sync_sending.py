@@ -147,13 +147,13 @@ def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key], sent: Sent, impati
 
 
 def _read_link(tree: LocalTree, key: Key) -> _Content:
-    data = os.fsencode(os.readlink(tree.place(key)))
+    data = os.fsencode(os.readlink(tree.path(key)))
     return _Content(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
 
 
 def _read_file(tree: LocalTree, key: Key, patient: bool) -> _Content:
     """The beginning of a large file, all of a small one."""
-    place = tree.place(key)
+    place = tree.path(key)
     descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         mode = os.fstat(descriptor).st_mode
