@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.manifest import ObjectKey
 from tests.e2e.conftest import Sample
-from tests.e2e.loop_command import Ended, developing, loop
+from tests.e2e.loop_command import LOOP, Ended, developing, loop
 
 pytestmark = pytest.mark.cluster
 
@@ -87,3 +88,17 @@ async def test_a_service_that_is_not_deployed_for_development_is_refused(sample:
         ended = await loop(*arguments, cwd=sample.folder)
         assert (ended.code, "is deployed for development" in ended.stderr.replace("not ", "")) == (1, True)
     assert (await loop("sync", "--timeout", "5", cwd=sample.folder)).code == 2
+
+
+async def test_a_limit_of_the_system_ends_the_session_with_the_command_that_raises_it(sample: Sample) -> None:
+    assert (await loop("deploy", cwd=sample.folder)).code == 0
+    # user.max_inotify_* holds for one user namespace, fs.inotify.* would hold for the whole machine
+    limited = f"echo 0 > /proc/sys/user/max_inotify_watches && exec {LOOP} dev < /dev/null"
+    process = await asyncio.create_subprocess_exec(
+        *("unshare", "--user", "--map-root-user", "sh", "-c", limited),
+        cwd=sample.folder,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 1
+    assert "sudo sysctl fs.inotify.max_user_watches=" in output.decode()
