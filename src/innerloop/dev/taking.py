@@ -11,11 +11,12 @@ from innerloop.dev import sync_protocol as protocol
 from innerloop.dev.beginning import Beginning
 from innerloop.dev.carrying import Carrying
 from innerloop.dev.downloading import FILES_UNDER_WAY, Downloads, Outcome, Step
-from innerloop.dev.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, above
-from innerloop.dev.merging import Decision, merge, same, without_sending
+from innerloop.dev.judging import Judge, is_folder
+from innerloop.dev.local_tree import Entry, Key, LocalTree, above
+from innerloop.dev.merging import Decision
 from innerloop.dev.remote_tree import RemoteTree, Seen, below
 from innerloop.dev.sync_connection import Connection
-from innerloop.dev.sync_protocol import CHUNK, Change, Changed, Head, Welcome
+from innerloop.dev.sync_protocol import Change, Changed, Head, Welcome
 from innerloop.dev.taking_reports import Reports
 
 DOUBT_SECONDS = 0.2
@@ -56,6 +57,7 @@ class Taking:
         self._base = base
         self._carrying = carrying
         self._beginning = beginning
+        self._judge = Judge(tree, base, carrying, beginning)
         self._reports = reports
         self._send = send
         self._tell = tell
@@ -71,18 +73,12 @@ class Taking:
         self._postponed: set[Key] = set()
         """What changed again while it was being taken."""
         self._places = asyncio.Semaphore(FILES_UNDER_WAY)
-        self._compared = False
-        self._made_roots: set[int] = set()
-        """Roots that the container did not have."""
         self._missing: set[int] = set()
         """Roots that are gone."""
         self._pending: set[Key] = set()
         self._lost_roots: set[int] = set()
         self._doubted: set[Key] = set()
         self._untaken: set[Key] = set()
-        self._expected: Mapping[Key, Entry] = {}
-        self._modes: dict[Key, int] = {}
-        self._skew = 0
         self._since = 0.0
         self._wake = asyncio.Event()
 
@@ -112,7 +108,7 @@ class Taking:
 
     def expect(self, sent: Mapping[Key, Entry]) -> None:
         """The container may have these, or not: they are on their way, and the stream may end before it tells."""
-        self._expected = sent
+        self._judge.expected = sent
 
     def on_changed(self, told: Changed) -> None:
         """What the helper tells of a watched folder."""
@@ -128,14 +124,14 @@ class Taking:
 
     async def compare(self, connection: Connection, welcome: Welcome) -> None:
         """Everything, and take what has to be taken; from then on changes are told."""
-        self._skew = time.time_ns() - welcome.clock
+        self._judge.skew = time.time_ns() - welcome.clock
         self._pending.clear()
         self._lost_roots.clear()
         self._doubted.clear()
         roots = set(self._carrying.taken_roots)
-        self._made_roots = await self._make_roots(connection, roots)
+        self._judge.made_roots = await self._make_roots(connection, roots)
         await self._carry_out(connection, await self._look(connection, set(), roots))
-        self._compared = True
+        self._judge.compared = True
 
     async def follow(self, connection: Connection) -> None:
         """Take changes for ever. A large file that is on its way does not hold up what changes meanwhile."""
@@ -209,47 +205,39 @@ class Taking:
                 keys = {key for key in keys if key.root != top.root}
                 roots = roots - {top.root}
         asked = {*keys, *(Key(root, b"") for root in roots)}
-        folders = {key for key in asked if _is_folder(seen.entries.get(key)) and self._carrying.takes(key, True)}
+        # a single file has no path for its folder, which is listed for it
+        asks = {key for key in asked if not key.path or self._carrying.takes(key, True)}
+        folders = {key for key in asks if is_folder(seen.entries.get(key))}
         scanned = await remote.scan(folders, self._carrying.takes, watch=True)
-        await remote.add_digests(scanned, [key for key, entry in scanned.entries.items() if self._compares(key, entry)])
+        await remote.add_digests(
+            scanned, [key for key, entry in scanned.entries.items() if self._judge.compares_content(key, entry)]
+        )
         at = {*asked, *scanned.entries}
-        changed = folders | {key for key in keys if _is_folder(self._base.get(key))}
+        changed = folders | {key for key in keys if is_folder(self._base.get(key))}
         at.update(below(self._base, changed))
         at.update(below(self._tree.entries, {Key(root, b"") for root in roots}))
         seen.add(scanned)
         return seen, {key for key in at if self._is_judged(key, seen)}
 
-    def _compares(self, key: Key, entry: Entry) -> bool:
-        """Whether the content has to be known before it is decided what becomes of a path."""
-        if entry.kind == FOLDER:
-            return False
-        known = key in self._base or key in self._tree.entries or key in self._tree.deleted
-        # a large one is read in several parts, which have to fit each other
-        mirrored = self._beginning.strategy(key.root) == "mirrorLocal"
-        return known or mirrored or entry.kind == LINK or entry.size > CHUNK
-
     def _is_judged(self, key: Key, seen: Seen) -> bool:
         if key in seen.unknown or not seen.unknown.keys().isdisjoint(above(key)):
             return False
-        return self._carrying.takes(key, self._folder_at(key, seen.entries.get(key)))
-
-    def _folder_at(self, key: Key, remote: Entry | None) -> bool:
-        return _is_folder(remote or self._tree.entries.get(key) or self._base.get(key))
+        return self._carrying.takes(key, self._judge.is_folder_at(key, seen.entries.get(key)))
 
     def _decide(self, seen: Seen, at: Iterable[Key]) -> list[Step]:
         """Settle what needs no change here; returns what does."""
         steps, doubted, sent = [], set(), set()
         for key in at:
             local, remote = self._tree.entries.get(key), seen.entries.get(key)
-            decision = self._judge(key, local, remote, seen.modified.get(key, 0))
+            decision = self._judge.decide(key, local, remote, seen.modified.get(key, 0))
             if decision in _CHANGES_HERE:
                 if self._doubts(key, local, remote):
                     doubted.add(key)
                 else:
-                    steps.append(self._step(key, decision, local, remote))
+                    steps.append(self._judge.step(key, decision, local, remote))
                 continue
             self._doubted.discard(key)
-            if self._settle(key, decision, local, remote) or key in self._disputed:
+            if self._judge.settle(key, decision, local, remote) or key in self._disputed:
                 sent.add(key)
         self.busy.update(step.key for step in steps)
         self._doubted |= doubted
@@ -257,64 +245,12 @@ class Taking:
         self._send(sent)
         return steps
 
-    def _judge(self, key: Key, local: Entry | None, remote: Entry | None, modified: int) -> Decision:
-        if remote and same(remote, self._expected.get(key)):
-            self._base[key] = self._expected[key]
-        base = self._base.get(key)
-        if base is not None or self._compared:
-            decision = merge(local, base, remote)
-            if decision in (Decision.NOTHING, Decision.AGREED) and self._made_executable(key, local, base, remote):
-                return Decision.MODE
-        elif self._beginning.over and local is None and key in self._tree.deleted:
-            decision = Decision.DELETE_THERE if remote else Decision.NOTHING
-        else:
-            decision = self._beginning.decide(
-                key, local, remote, lacking=key.root in self._made_roots, newer_there=self._is_newer(key, modified)
-            )
-        sends = self._carrying.sends(key, self._folder_at(key, remote))
-        return decision if sends else without_sending(decision)
-
-    def _is_newer(self, key: Key, modified: int) -> bool:
-        """Whether the container's file is, its clock set right, where that matters."""
-        if self._beginning.strategy(key.root) != "preferNewest":
-            return False
-        return modified + self._skew > self._tree.modified(key)
-
-    def _made_executable(self, key: Key, local: Entry | None, base: Entry | None, remote: Entry | None) -> bool:
-        """Whether the container alone changed a file's executable bits; a difference from the beginning is none."""
-        former = self._modes.get(key)
-        if not (local and base and remote) or remote.kind != FILE or former is None:
-            return False
-        changed = (former ^ remote.mode) & 0o111
-        return bool(changed and (local.mode ^ remote.mode) & 0o111 and base.mode == local.mode)
-
     def _doubts(self, key: Key, local: Entry | None, remote: Entry | None) -> bool:
         """Whether something vanished just now, so that it has to be seen once more."""
-        vanished = remote is None or (_is_folder(local) and not _is_folder(remote))
-        if not vanished or not self._compared or key in self._doubted:
+        vanished = remote is None or (is_folder(local) and not is_folder(remote))
+        if not vanished or not self._judge.compared or key in self._doubted:
             self._doubted.discard(key)
             return False
-        return True
-
-    def _step(self, key: Key, decision: Decision, local: Entry | None, remote: Entry | None) -> Step:
-        replaces = local is not None and decision in (Decision.DOWNLOAD, Decision.DELETE_HERE)
-        if replaces and key not in self._base and not self._compared:
-            return Step(key, decision, local, remote, self._beginning.keep_at(self._tree.place(key)))
-        return Step(key, decision, local, remote)
-
-    def _settle(self, key: Key, decision: Decision, local: Entry | None, remote: Entry | None) -> bool:
-        """Take note of what the container has, where nothing changes here; returns whether that is news."""
-        if remote and remote.kind == FILE:
-            self._modes[key] = remote.mode
-        if decision == Decision.AGREED and local and remote:
-            lacking = local.kind == FILE and local.mode & 0o111 & ~remote.mode
-            self._base[key] = local._replace(mode=-1) if lacking else local
-            return bool(lacking)
-        if decision == Decision.APART and local:
-            self._beginning.apart[key] = local
-        if same(self._base.get(key), remote):
-            return decision == Decision.UPLOAD and key not in self._base
-        self._note(key, remote)
         return True
 
     def _finish(self, outcome: Outcome) -> None:
@@ -330,17 +266,9 @@ class Taking:
         if outcome.error:
             self._untaken.add(key)
             return
-        self._note(key, outcome.entry)
-        if step.remote and step.remote.kind == FILE:
-            self._modes[key] = step.remote.mode
+        self._judge.agree(key, outcome.entry, step.remote)
         # also the folders, which may be empty now
         self._tell([key, *above(key)] if outcome.stays else [key])
-
-    def _note(self, key: Key, entry: Entry | None) -> None:
-        if entry:
-            self._base[key] = entry
-        else:
-            self._base.pop(key, None)
 
     def _report(self, outcomes: list[Outcome], since: float) -> None:
         self._reports.failures(outcomes)
@@ -366,7 +294,3 @@ class Taking:
     def _mark_later(self, keys: set[Key], seconds: float) -> None:
         if keys:
             asyncio.get_running_loop().call_later(seconds, self.mark, keys)
-
-
-def _is_folder(entry: Entry | None) -> bool:
-    return entry is not None and entry.kind == FOLDER
