@@ -391,8 +391,8 @@ class ContainerSync:
             return True
         if failure.reason in _LASTING or key not in self._tree.entries or key in self._obstructed:
             return False
-        # something above it or in it is in the way, and may be news
-        self._obstructed.add(key)
+        # something above it or in it is in the way, and may be news; the rename's source is still there
+        self._obstructed.update((key, source))
         self._taking.mark([key, *(folder for folder in above(key) if folder.path)])
         return True
 
