@@ -17,7 +17,7 @@ from innerloop.dev.batches import Watch
 from innerloop.dev.beginning import Beginning
 from innerloop.dev.carrying import Carrying
 from innerloop.dev.ignoring import Ignore
-from innerloop.dev.local_tree import Key, LocalTree, SyncRoot, look
+from innerloop.dev.local_tree import Key, LocalTree, look, sync_root
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync_connection import Connection, connected
 from innerloop.dev.sync_container import ContainerSync, Shared
@@ -97,7 +97,7 @@ class Container:
 class Developed:
     """A local folder, folders that stand for those of containers, and the sync between them.
 
-    ``path`` has fields of the SyncPath, ``target`` of the DevTarget.
+    ``file``: only this one. ``path`` has fields of the SyncPath, ``target`` of the DevTarget.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Developed:
         folder: Path,
         *,
         remote: str = "remote",
+        file: str = "",
         containers: int = 1,
         path: Mapping[str, object] | None = None,
         surroundings: Surroundings | None = None,
@@ -115,9 +116,10 @@ class Developed:
         self.local = folder / "local"
         self.local.mkdir(exist_ok=True)
         self.events: list[Event] = []
-        sync = (SyncPath(local=self.local, remote=str(folder / remote), **(path or {})),)  # type: ignore[arg-type] # keywords of the test
+        ends = {"local": self.local / file, "remote": str(folder / remote / file)}
+        sync = (SyncPath(**{**ends, **(path or {})}),)  # type: ignore[arg-type] # keywords of the test
         self.target = DevTarget(**{"name": "web", "sync": sync, **target})  # type: ignore[arg-type] # keywords of the test
-        self.tree = LocalTree([SyncRoot(self.local, str(folder / remote))])
+        self.tree = LocalTree([sync_root(sync[0])])
         self.shared = Shared(self.tree, Carrying(sync, self.tree.roots), Beginning(sync, folder), self._mark_all)
         self.reread_rules()
         self.user: int | None = None
@@ -155,7 +157,7 @@ class Developed:
 
     def look(self, *names: str) -> dict[Key, OSError]:
         """Take note of what is here: of some paths, or of everything; returns what cannot be read."""
-        keys = [Key(0, os.fsencode(name)) for name in names] or [Key(0, b"")]
+        keys = [Key(0, os.fsencode(name)) for name in names] or [Key(0, self.tree.roots[0].only)]
         ignores = self.shared.carrying.rules[0].ignores
         found = look(self.tree, keys, {0: ignores})
         changed = self.tree.take(found, lambda key, folder: ignores(os.fsdecode(key.path), folder))
@@ -169,9 +171,9 @@ class Developed:
 
         async def follow(changes: Watch) -> None:
             async for batch in changes:
-                self.look(*(str(path.relative_to(self.local)).removeprefix(".") for path in batch))
+                self.look(*(os.fsdecode(key.path) for path in batch for key in self.tree.keys(path)))
 
-        with watch([self.local], self.shared.carrying.rules[0]) as changes:
+        with watch([self.tree.roots[0].local], self.shared.carrying.rules[0]) as changes:
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(follow(changes), name="watch")
                 self.look()

@@ -160,6 +160,19 @@ async def test_moved_file_that_the_container_changed_is_in_both_places(developed
     assert texts(developed.remote) == {"old": "2", "new": "1"}
 
 
+async def test_move_to_where_the_container_has_something_in_the_way_is_done_in_the_end(developed: Developed) -> None:
+    """The way is free once the container's file is kept beside; until then the old place must not be forgotten."""
+    write(developed.local, old="1", sub__a="1")
+    async with developed.watched(), developed.following():
+        shutil.rmtree(developed.remote / "sub")
+        write(developed.remote, sub="there")
+        (developed.local / "old").rename(developed.local / "sub/new")
+        developed.look()
+        await has(developed.remote / "sub/new", "1")
+        await developed.equal()
+    assert not (developed.remote / "old").exists()
+
+
 @pytest.mark.parametrize("side", ["local", "remote"])
 async def test_folder_and_file_replace_each_other(developed: Developed, side: str) -> None:
     edited = developed.local if side == "local" else developed.remote
@@ -219,6 +232,19 @@ async def test_large_file_arrives_in_parts_without_being_held(developed: Develop
         tracemalloc.stop()
         assert (developed.local / "large").read_bytes() == content
     assert peak < 8 * 1024 * 1024
+
+
+async def test_large_file_on_its_way_holds_nothing_up(developed: Developed) -> None:
+    (developed.folder / "large").write_bytes(b"x" * (2000 * protocol.CHUNK))
+    async with developed.watched(), developed.following():
+        (developed.folder / "large").rename(developed.remote / "large")
+        await until(lambda: list(developed.local.glob(".loop-*")), timeout=20, every=0.001)
+        write(developed.remote, small="1")
+        write(developed.local, here="1")
+        await has(developed.local / "small", "1")
+        await has(developed.remote / "here", "1")
+        assert not (developed.local / "large").exists()
+        await until(lambda: (developed.local / "large").exists(), timeout=20)
 
 
 async def test_large_file_that_changes_while_it_is_read_arrives_whole(developed: Developed) -> None:
@@ -453,6 +479,28 @@ async def test_two_containers_that_change_the_same_lose_neither(tmp_path: Path) 
         await quiet(developed)
     (winner,) = texts(first).values()
     assert {winner, *copies(developed.local).values()} == {"first", "second"}
+
+
+async def test_single_file_is_carried_both_ways_without_what_is_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    write(tmp_path / "local", conf="1", beside="1")
+    developed = Developed(tmp_path, file="conf", path={"direction": "both"})
+    write(developed.remote, conf="0", beside="there", sub__x="there")
+    async with developed.watched(), developed.following():
+        write(developed.remote, conf="2", beside="again")
+        await has(developed.local / "conf", "2")
+        write(developed.local, conf="3")
+        await has(developed.remote / "conf", "3")
+        write(developed.remote, conf="there")
+        write(developed.local, conf="here")
+        developed.look()
+        await until(developed.notices)
+        await has(developed.remote / "conf", "here")
+        await quiet(developed)
+        assert watches(developed) == 1
+    assert copies(developed.local) == {"conf": "there"}
+    assert texts(developed.remote) == {"conf": "here", "beside": "again", "sub/x": "there"}
+    assert {path for path in texts(developed.local) if not is_beside(path)} == {"conf", "beside"}
 
 
 async def test_names_of_any_bytes_are_carried(developed: Developed) -> None:

@@ -11,7 +11,7 @@ import pytest
 from innerloop.dev import sync_protocol as protocol
 from innerloop.project import Direction, Strategy
 from tests.dev.sync_containers import Developed
-from tests.dev.test_two_way import copies, texts, write
+from tests.dev.test_two_way import copies, has, texts, write
 
 LOCAL, REMOTE = {"same": "0", "both": "here", "here": "1"}, {"same": "0", "both": "there", "there": "2"}
 BOTH_HERE = {"both": "here"}
@@ -164,6 +164,26 @@ async def test_new_container_keeps_apart_what_was_kept_apart(tmp_path: Path) -> 
     developed.containers[0].renew()
     await begin(developed)
     assert texts(developed.remote) == {"untouched": "there", "saved": "again"}
+
+
+@pytest.mark.parametrize("direction", ["upload", "both"])
+async def test_what_was_kept_apart_is_sent_from_its_first_change_on(tmp_path: Path, direction: Direction) -> None:
+    developed = Developed(tmp_path, path={"direction": direction, "initial": "keepAll"})
+    write(developed.local, a="here")
+    write(developed.remote, a="there")
+    async with developed.watched(), developed.following():
+        for text in ("changed", "here"):
+            write(developed.local, a=text)
+            await has(developed.remote / "a", text)
+
+
+async def test_a_stream_that_is_opened_again_mirrors_nothing(tmp_path: Path) -> None:
+    developed = Developed(tmp_path, path={"direction": "upload", "initial": "mirrorLocal"})
+    write(developed.local, a="1")
+    await begin(developed)
+    write(developed.remote, made__since="1")
+    await begin(developed)
+    assert (developed.remote / "made/since").exists()
 
 
 async def test_every_new_container_mirrors_this_machine(tmp_path: Path) -> None:
