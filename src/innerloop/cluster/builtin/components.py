@@ -203,6 +203,8 @@ def _proxy(name: str, addresses: Addresses) -> list[str]:
         f"{BIN}/kube-proxy",
         f"--kubeconfig={PKI}/proxy.kubeconfig",
         "--proxy-mode=nftables",
+        # nftables' too, in spite of the name: by default a Service refuses for a second after its pod is ready
+        "--iptables-min-sync-period=50ms",
         f"--cluster-cidr={addresses.pods}",
         f"--hostname-override={name}",
         # connection tracking limits are the machine's
