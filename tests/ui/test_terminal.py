@@ -86,11 +86,26 @@ def test_a_log_line_names_service_and_time() -> None:
     assert told(line) == "07:00:01 web GET /\n"
 
 
-def test_a_synced_batch_names_its_paths() -> None:
+@pytest.mark.parametrize(
+    ("files", "deleted", "line"),
+    [
+        (1, 0, "⇡ web: synced main.py  1.2 kB 4 ms\n"),
+        (0, 1, "⇡ web: deleted main.py  1.2 kB 4 ms\n"),
+        (1, 2, "⇡ web: synced main.py, 2 of them deleted  1.2 kB 4 ms\n"),
+    ],
+)
+def test_a_batch_names_its_paths(files: int, deleted: int, line: str) -> None:
     batch = events.Synced(
-        service="web", pod="p", container="web", files=1, deleted=0, bytes=1200, seconds=0.004, paths=("main.py",)
+        service="web",
+        pod="p",
+        container="web",
+        files=files,
+        deleted=deleted,
+        bytes=1200,
+        seconds=0.004,
+        paths=("main.py",),
     )
-    assert told(batch) == "⇡ web: synced main.py  1.2 kB 4 ms\n"
+    assert told(batch) == line
 
 
 def stream(state: Literal["comparing", "in sync", "interrupted", "ended"], message: str = "") -> events.SyncStream:

@@ -185,8 +185,9 @@ class Terminal:
         changes += [f"{event.deleted} deleted"] if event.deleted else []
         named = " ".join(event.paths[:3]) + (" …" if len(event.paths) > 3 else "")
         what = named if named and not event.initial else ", ".join(changes)
+        what += f", {event.deleted} of them deleted" if what == named and event.files and event.deleted else ""
         action = f", {event.action}" if event.action else ""
-        kind = "in sync" if event.initial else "synced"
+        kind = "in sync" if event.initial else "synced" if event.files or not event.deleted else "deleted"
         timing = self._paint(DIM, f"{size(event.bytes)} {duration(event.seconds)}")
         arrow = self._paint(CYAN, "⇡" if event.direction == "up" else "⇣")
         return f"{arrow} {event.service}: {kind} {what}{action}  {timing}"
