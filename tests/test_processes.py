@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ async def test_cancelling_ends_a_program_that_ignores_being_asked(tmp_path: Path
         pid = await pid_in(tmp_path / "pid")
         work.cancel()
     assert not is_running(pid)
+
+
+async def test_cancelling_ends_the_children_of_a_program_that_has_just_been_started(tmp_path: Path) -> None:
+    script = f"sleep 1000 & echo $! > {tmp_path}/pid; wait"
+    async with asyncio.TaskGroup() as group:
+        work = group.create_task(processes.stream(["sh", "-c", script], lambda line: None), name="stream")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        deadline = time.monotonic() + 30
+        # the event loop stands still, so nobody has been told yet that the program runs
+        while not ((tmp_path / "pid").is_file() and (tmp_path / "pid").read_text()):
+            assert time.monotonic() < deadline
+        work.cancel()
+    child = int((tmp_path / "pid").read_text())
+    await until(lambda: not is_running(child), what="the end of the child")
 
 
 async def test_a_missing_program_is_told_by_its_name() -> None:

@@ -99,8 +99,8 @@ async def stream(
 async def _spawned(
     argv: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, stdin: bool, merge: bool
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(  # noqa: TID251 # it is awaited here, whatever happens
+        asyncio.create_subprocess_exec(
             *argv,
             cwd=cwd,
             env={**os.environ, **env} if env else None,
@@ -110,6 +110,14 @@ async def _spawned(
             # a group of its own: ^C in the terminal is ours to pass on, and children end with it
             start_new_session=True,
         )
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # it may run, and have children, before we are told; asyncio would end the program alone
+        with contextlib.suppress(OSError):
+            await _end_group(await starting)
+        raise
     except FileNotFoundError as error:
         missing = error.filename or argv[0]
         raise LoopError(f"cannot run {argv[0]}: {missing} does not exist") from error
