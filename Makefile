@@ -48,7 +48,8 @@ test: $(STAMP) helper ## lint and all tests, on the built-in Kubernetes node
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## feed the program for dev containers arbitrary frames (FOR=seconds, 300 unless given)
-	$$($(VENV)/bin/python native/helper/build.py --fuzzer) $(or $(FOR),300) $$(date +%s)
+	fuzzer=$$($(VENV)/bin/python native/helper/build.py --fuzzer) && export TMPDIR=$$(mktemp -d) \
+	  && $$fuzzer $(or $(FOR),300) $$(date +%s) && rm -r $$TMPDIR
 
 .PHONY: clean
 clean: ## remove what make made here (caches outside the checkout stay)

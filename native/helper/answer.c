@@ -122,8 +122,6 @@ static bool list(uint32_t id, uint8_t root, const char *path, int folder, bool w
     error = errno;
     if (fd >= 0)
         close(fd);
-    if (watch)
-        watch_remove(root, path);
     return send_not_listed(id, error);
 }
 

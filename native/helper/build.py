@@ -66,15 +66,17 @@ def build_sanitized() -> Path:
 def build_fuzzer() -> Path:
     """The receiver with those checks, and what makes streams of frames for it (``fuzz/``)."""
     left_out = (SOURCES / "main.c", SOURCES / "succession.c")
-    return _build_checked("fuzz", [source for source in _sources(SOURCES, FUZZ) if source not in left_out])
+    sources = [source for source in _sources(SOURCES, FUZZ) if source not in left_out]
+    return _build_checked("fuzz", sources, "-Wl,--wrap=poll,--wrap=monotonic_ms")
 
 
-def _build_checked(name: str, sources: list[Path]) -> Path:
+def _build_checked(name: str, sources: list[Path], *flags: str) -> Path:
     system = shutil.which("cc")
     compiler = [system] if system else [sys.executable, "-m", "ziglang", "cc"]
     checks = "address,undefined" if system else "undefined"
     # at fixed places: addr2line finds them also where the report could not
     command = [*compiler, "-std=c11", "-g", "-O1", "-no-pie", f"-fsanitize={checks}", "-fno-sanitize-recover=all"]
+    command += flags
     result = _kept(name, command, sources)
     if not result.exists():
         _compile(command, sources, result)

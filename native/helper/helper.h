@@ -255,7 +255,6 @@ void leftovers_remove(int parent, const char *name);
 
 /* Watch an open folder; 0 or an error number. */
 int watch_add(uint8_t root, const char *path, int folder);
-void watch_remove(uint8_t root, const char *path);
 /* Descriptor to poll, -1: nothing is watched. */
 int watch_descriptor(void);
 /* Milliseconds until something has to be told without a further event, -1: nothing has. */

@@ -408,12 +408,6 @@ int watch_add(uint8_t root, const char *path, int folder) {
     return error;
 }
 
-void watch_remove(uint8_t root, const char *path) {
-    struct folder *folder = node_of(root, path);
-    if (folder)
-        forget(folder);
-}
-
 void watch_end(void) {
     /* ends all watches at once, and what waits to be read of them */
     if (inotify >= 0)

@@ -16,5 +16,6 @@ def test_arbitrary_frames_neither_crash_the_receiver_nor_lead_it_out_of_its_fold
     )
     assert completed.returncode == 0, f"replay: {fuzzer} {tmp_path}/loop-fuzz-*/input\n{completed.stderr}"
     counts = dict(line.split() for line in completed.stdout.splitlines())
-    # welcome, checked, looked, listed, content, failed, committed: whatever asks for an answer was understood
-    assert {"81", "82", "83", "84", "85", "8b", "8c"} <= counts.keys()
+    # welcome, checked, looked, listed, content, failed, committed, restarted, changed, signalled, fatal
+    assert {"81", "82", "83", "84", "85", "8b", "8c", "8d", "8f", "91", "ff"} <= counts.keys()
+    assert int(counts["actions"]) > int(counts["streams"])

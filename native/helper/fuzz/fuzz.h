@@ -11,8 +11,8 @@
  * something is wrong. The name is that of LLVM's libFuzzer, which can drive it too. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* How many frames of a type the receivers answered so far. */
-extern uint64_t answered[256];
+/* How many frames of a type the receivers answered so far, and how much their containers' programs did. */
+extern uint64_t answered[256], acted;
 
 /* ---- streams.c ---- */
 
