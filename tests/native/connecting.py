@@ -44,9 +44,15 @@ class Helper:
 
 
 @asynccontextmanager
-async def helper_on(program: Path, roots: Iterable[Path], *, user: int | None = None) -> AsyncIterator[Helper]:
-    """A greeted helper, which has to end in order; a sanitizer's report or a crash shows in its status."""
+async def helper_on(
+    program: Path, roots: Iterable[Path], *, user: int | None = None, within: Iterable[str] = ()
+) -> AsyncIterator[Helper]:
+    """A greeted helper, which has to end in order; a sanitizer's report or a crash shows in its status.
+
+    ``within``: a command that runs the program, as an exec does in a container.
+    """
     process = await asyncio.create_subprocess_exec(
+        *within,
         program,
         "sync",
         *roots,

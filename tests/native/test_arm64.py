@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from innerloop.dev.sync_protocol import Difference
+from innerloop.dev.sync_protocol import Difference, RestartResult, SignalResult
 from tests.native.connecting import entries, helper_on
 from tests.native.receiver import expect_file, file
 
@@ -60,3 +61,21 @@ async def test_arm64_supervisor_passes_the_end_and_its_status_on(emulated: Path)
         assert await process.stdout.readline() == b"started\n"
         process.terminate()
         assert await process.wait() == 7
+
+
+async def test_arm64_supervisor_restarts_and_signals_its_command(emulated: Path, tmp_path: Path) -> None:
+    script = "trap 'echo got it' HUP; echo started; while :; do sleep 0.05; done"
+    process = await asyncio.create_subprocess_exec(
+        *("unshare", "--mount", str(emulated), "run", "--", "sh", "-c", script), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    container = ("nsenter", "--target", str(process.pid), "--mount")
+    async with asyncio.timeout(60):
+        assert await process.stdout.readline() == b"started\n"
+        async with helper_on(emulated, [tmp_path], within=container) as helper:
+            assert await helper.connection.signal(signal.SIGHUP) == SignalResult.SENT
+            assert await process.stdout.readline() == b"got it\n"
+            assert (await (await helper.connection.restart())).result == RestartResult.STARTED
+            assert await process.stdout.readline() == b"started\n"
+        process.terminate()
+        assert await process.wait() == 128 + signal.SIGTERM
