@@ -71,6 +71,7 @@ apiVersion: skaffold/v4beta11
 kind: Config
 metadata: {{name: {NAME}}}
 build:
+  tagPolicy: {{sha256: {{}}}}
   local: {{push: true}}
   insecureRegistries: ["{repository.partition("/")[0]}"]
   artifacts:
@@ -128,7 +129,7 @@ k8s_yaml("deploy.yaml")
         place = ("--context", CONTEXT, "--namespace", sample.namespace)
         command = ["tilt", "up", "--stream", *place, "--port", str(free_port())]
         with running(command, sample.folder, _environment(sample)) as session:
-            session.wait(_says("Ready"))
+            session.wait(lambda line: "Ready " in line and "Pending" not in line)
             yield session
 
 
@@ -137,7 +138,7 @@ def _version(program: str, argument: str) -> str | None:
         return None
     completed = subprocess.run([program, argument], capture_output=True, text=True)
     found = re.search(r"\d+\.\d+\.\d+", completed.stdout + completed.stderr)
-    return found[0] if found else "of an unknown version"
+    return found[0] if found else ""
 
 
 def _environment(sample: Sample) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Running:
                     break
                 self._news.wait(left)
         why = "ended" if self._ended else f"did not say it within {patience:.0f} s"
-        raise NotMeasured(f"{self.process.args!r} {why}:\n" + "\n".join(line.text for line in self.lines[-20:]))
+        raise NotMeasured(f"{self.process.args!r} {why}:\n" + "\n".join(line.text for line in self.lines[-60:]))
 
     def stop(self) -> None:
         """^C, and harder where that does not help."""

@@ -102,7 +102,7 @@ class Sample(NamedTuple):
 def sample(tool: str, *, full: bool = False) -> Iterator[Sample]:
     """The project in a folder and a namespace of its own, which is removed afterwards, for one tool.
 
-    ``full``: with the many files, also in the image; else the tree is empty in both.
+    ``full``: with the many files, also in the image; else the tree has next to nothing in both.
     """
     namespace = f"innerloop-bench-{tool.lower()}"
     with tempfile.TemporaryDirectory(prefix="innerloop-bench-") as temporary:
@@ -112,6 +112,8 @@ def sample(tool: str, *, full: bool = False) -> Iterator[Sample]:
         (folder.parent / "home").mkdir()
         (folder / "app/server.py").write_text(SERVER)
         (folder / "app/page.txt").write_text("first page")
+        # some tools want every pattern to match something
+        (folder / "tree/README").write_text("many files go here\n")
         (folder / "Dockerfile").write_text(DOCKERFILE)
         if full:
             fill(folder / "tree")

@@ -57,12 +57,14 @@ def measured(tool: Tool, only: Collection[str], saves: int) -> Iterator[Result]:
     if version is None:
         yield Result(tool.name, note="not on PATH, left out")
         return
+    name = f"{tool.name} {version}".rstrip()
     for jobs in (partial(small, saves=saves), large):
         try:
             for figure in jobs(tool, only):
-                yield Result(f"{tool.name} {version}", figure)
+                # the goals are ours
+                yield Result(name, figure if isinstance(tool, Loop) else msgspec.structs.replace(figure, goal=""))
         except NotMeasured as error:
-            yield Result(f"{tool.name} {version}", note=str(error))
+            yield Result(name, note=str(error))
 
 
 def small(tool: Tool, only: Collection[str], *, saves: int) -> Iterator[Figure]:
