@@ -1,0 +1,1 @@
+"""The outer loop: what was rendered, checked and proposed for an environment."""

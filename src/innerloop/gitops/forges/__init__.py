@@ -1,0 +1,1 @@
+"""The services where pull requests are made, each behind the same few calls."""
