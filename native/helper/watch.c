@@ -1,20 +1,16 @@
 /* Folders that are watched, by one inotify(7) instance that exists from the first of them on.
- *
- * What the kernel calls a watch belongs to a folder, whatever its name; the sender thinks in paths. So there is a tree of
- * names for each root, and a table from watches to its nodes. Two nodes may share a watch: roots may lie in each other.
- * When a folder is moved or removed, its node goes with all below it, and the sender is told.
+ * folders.c knows which they are; when one is moved or removed, it is forgotten with all below it, and the sender is told.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper.h"
+#include "folders.h"
 
 /* No IN_MODIFY: a file counts when its writer closes it. IN_ATTRIB is a change of mode, owner or times. */
 #define IN_FOLDER (IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
@@ -24,22 +20,7 @@
 #define MAX_OPENED 64
 #define MAX_CHANGED (FRAME_HEADER + 2 + 2 + PATH_MAX + 2 + NAME_MAX)
 
-struct folder {
-    int watch; /* -1: only on the way to folders that are watched */
-    uint8_t root;
-    dev_t device;
-    ino_t inode;
-    struct folder *parent, *children, *next;
-    char name[]; /* empty: the root */
-};
-
 static int inotify = -1;
-static struct folder *tops[MAX_ROOTS];
-static struct {
-    int watch;
-    struct folder *folder;
-} *table; /* by watch */
-static size_t table_size, table_capacity;
 
 /* New files whose writers still have them open, as far as we know; the oldest first. */
 static struct {
@@ -63,24 +44,11 @@ static void flush(void) {
     outgoing_size = 0;
 }
 
-static const char *path_of(const struct folder *folder, char path[PATH_MAX]) {
-    char *at = path + PATH_MAX - 1;
-    *at = 0;
-    for (; folder->parent; folder = folder->parent) {
-        size_t size = strlen(folder->name);
-        if (*at)
-            *--at = '/';
-        at -= size;
-        memcpy(at, folder->name, size);
-    }
-    return at;
-}
-
 static void tell(const struct folder *folder, enum change change, const char *name) {
     char buffer[PATH_MAX];
     uint8_t data[MAX_CHANGED];
     struct builder frame;
-    const char *path = folder ? path_of(folder, buffer) : "";
+    const char *path = folder ? folder_path(folder, buffer) : "";
     frame_begin(&frame, data, sizeof data, CHANGED);
     put_u8(&frame, folder ? folder->root : 0);
     put_u8(&frame, (uint8_t)change);
@@ -97,147 +65,11 @@ static void tell(const struct folder *folder, enum change change, const char *na
     outgoing_size += frame.size;
 }
 
-/* ---- the table from watches to folders ---- */
-
-/* Index of the first entry of a watch, or where it would be. */
-static size_t place_of(int watch) {
-    size_t low = 0, high = table_size;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (table[middle].watch < watch)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The folders of a watch, one after the other; NULL after the last. */
-static struct folder *folder_of(int watch, size_t number) {
-    size_t place = place_of(watch) + number;
-    return place < table_size && table[place].watch == watch ? table[place].folder : NULL;
-}
-
-static bool attach(struct folder *folder, int watch) {
-    if (table_size == table_capacity) {
-        size_t capacity = table_capacity ? 2 * table_capacity : 64;
-        void *larger = realloc(table, capacity * sizeof *table);
-        if (!larger)
-            return false;
-        table = larger;
-        table_capacity = capacity;
-    }
-    size_t place = place_of(watch);
-    memmove(table + place + 1, table + place, (table_size - place) * sizeof *table);
-    table[place].watch = folder->watch = watch;
-    table[place].folder = folder;
-    table_size++;
-    return true;
-}
-
-static void detach(struct folder *folder) {
-    if (folder->watch < 0)
-        return;
-    size_t place = place_of(folder->watch);
-    while (table[place].folder != folder)
-        place++;
-    memmove(table + place, table + place + 1, (table_size - place - 1) * sizeof *table);
-    table_size--;
-    /* fails for a folder that is no more: the kernel ended that watch itself */
-    if (!folder_of(folder->watch, 0))
-        inotify_rm_watch(inotify, folder->watch);
-    folder->watch = -1;
-}
-
-/* ---- the tree of names ---- */
-
-static struct folder *child_of(const struct folder *folder, const char *name, size_t size) {
-    struct folder *child = folder->children;
-    while (child && !(strncmp(child->name, name, size) == 0 && child->name[size] == 0))
-        child = child->next;
-    return child;
-}
-
-static struct folder *new_folder(uint8_t root, struct folder *parent, const char *name, size_t size) {
-    struct folder *folder = calloc(1, sizeof *folder + size + 1);
-    if (!folder)
-        return NULL;
-    folder->watch = -1;
-    folder->root = root;
-    folder->parent = parent;
-    memcpy(folder->name, name, size);
-    struct folder **first = parent ? &parent->children : &tops[root];
-    folder->next = *first;
-    *first = folder;
-    return folder;
-}
-
-/* The node of a path that tree_open() took, made if need be; NULL: no memory. */
-static struct folder *node_of(uint8_t root, const char *path) {
-    struct folder *folder = tops[root] ? tops[root] : new_folder(root, NULL, "", 0);
-    while (folder && *path) {
-        size_t size = strcspn(path, "/");
-        struct folder *child = child_of(folder, path, size);
-        folder = child ? child : new_folder(root, folder, path, size);
-        path += size + (path[size] == '/');
-    }
-    return folder;
-}
-
-static void unlink_node(struct folder *folder) {
-    struct folder **link = folder->parent ? &folder->parent->children : &tops[folder->root];
-    while (*link != folder)
-        link = &(*link)->next;
-    *link = folder->next;
-    free(folder);
-}
-
-static void forget_below(struct folder *top) {
-    struct folder *folder = top;
-    for (;;) {
-        while (folder->children)
-            folder = folder->children;
-        if (folder == top)
-            return;
-        struct folder *parent = folder->parent;
-        detach(folder);
-        unlink_node(folder);
-        folder = parent;
-    }
-}
-
-/* With all below it, and what above it only led here. */
-static void forget(struct folder *folder) {
-    forget_below(folder);
-    detach(folder);
-    while (folder && folder->watch < 0 && !folder->children) {
-        struct folder *parent = folder->parent;
-        unlink_node(folder);
-        folder = parent;
-    }
-}
-
 /* The name in the folder above is told after it: there may be another folder already. */
 static void tell_gone(const struct folder *folder) {
     tell(folder, CHANGE_GONE, "");
     if (folder->parent && folder->parent->watch >= 0)
         tell(folder->parent, CHANGE_NAME, folder->name);
-}
-
-static int open_node(const struct folder *folder) {
-    char buffer[PATH_MAX];
-    return tree_open(&roots[folder->root], path_of(folder, buffer));
-}
-
-/* Whether the path still leads to the folder that is watched under it. */
-static bool is_in_place(const struct folder *folder) {
-    struct stat found;
-    int fd = folder->watch >= 0 ? open_node(folder) : -1;
-    if (fd < 0)
-        return false;
-    bool same = fstat(fd, &found) == 0 && found.st_dev == folder->device && found.st_ino == folder->inode;
-    close(fd);
-    return same;
 }
 
 /* ---- new files that their writers have not closed ---- */
@@ -257,7 +89,7 @@ static bool is_opened(int watch, const char *name, size_t *place) {
 /* Nothing but a regular file of one name was opened by who made it. */
 static bool is_new_file(const struct folder *folder, const char *name) {
     struct stat found;
-    int fd = open_node(folder);
+    int fd = folder_open(folder);
     if (fd < 0)
         return false;
     bool file = fstatat(fd, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1;
@@ -274,7 +106,7 @@ static bool waits_for_close(int watch, uint32_t mask, const char *name) {
     if (waits)
         return mask & (IN_ATTRIB | IN_CREATE);
     bool created = (mask & IN_CREATE) && !(mask & IN_ISDIR) && opened_count < MAX_OPENED;
-    if (!created || !folder_of(watch, 0) || !is_new_file(folder_of(watch, 0), name))
+    if (!created || !folders_of(watch, 0) || !is_new_file(folders_of(watch, 0), name))
         return false;
     opened[opened_count].watch = watch;
     opened[opened_count].until = monotonic_ms() + CLOSING_MS;
@@ -286,7 +118,7 @@ static bool waits_for_close(int watch, uint32_t mask, const char *name) {
 static void tell_opened(void) {
     while (opened_count > 0 && opened[0].until <= monotonic_ms()) {
         struct folder *folder;
-        for (size_t i = 0; (folder = folder_of(opened[0].watch, i)); i++)
+        for (size_t i = 0; (folder = folders_of(opened[0].watch, i)); i++)
             tell(folder, CHANGE_NAME, opened[0].name);
         forget_opened(0);
     }
@@ -298,12 +130,12 @@ static void take_name(int watch, uint32_t mask, const char *name) {
     struct folder *folder;
     if (waits_for_close(watch, mask, name))
         return;
-    for (size_t i = 0; (folder = folder_of(watch, i)); i++) {
+    for (size_t i = 0; (folder = folders_of(watch, i)); i++) {
         bool went = (mask & IN_ISDIR) && (mask & (IN_DELETE | IN_MOVED_FROM));
-        struct folder *child = went ? child_of(folder, name, strlen(name)) : NULL;
-        if (child && !is_in_place(child)) {
+        struct folder *child = went ? folder_child(folder, name, strlen(name)) : NULL;
+        if (child && !folder_is_in_place(child)) {
             tell_gone(child);
-            forget(child);
+            folders_forget(inotify, child);
         } else {
             tell(folder, CHANGE_NAME, name);
         }
@@ -313,13 +145,13 @@ static void take_name(int watch, uint32_t mask, const char *name) {
 /* The folder itself was moved, or is no more. */
 static void take_itself(int watch, bool ended) {
     struct folder *folder;
-    for (size_t i = 0; (folder = folder_of(watch, i));) {
-        if (!ended && is_in_place(folder)) {
+    for (size_t i = 0; (folder = folders_of(watch, i));) {
+        if (!ended && folder_is_in_place(folder)) {
             i++;
             continue;
         }
         tell_gone(folder);
-        forget(folder);
+        folders_forget(inotify, folder);
     }
 }
 
@@ -381,14 +213,14 @@ static int watch_node(struct folder *folder, int watch, int fd) {
         last_size = 0;
         tell_gone(folder);
         flush();
-        forget_below(folder);
-        detach(folder);
+        folders_forget_below(inotify, folder);
+        folders_detach(inotify, folder);
     }
     if (fstat(fd, &stat) != 0)
         return errno;
     folder->device = stat.st_dev;
     folder->inode = stat.st_ino;
-    return attach(folder, watch) ? 0 : ENOMEM;
+    return folders_attach(folder, watch) ? 0 : ENOMEM;
 }
 
 int watch_add(uint8_t root, const char *path, int folder) {
@@ -399,11 +231,11 @@ int watch_add(uint8_t root, const char *path, int folder) {
     int watch = watch_open_folder(folder);
     if (watch < 0)
         return -watch;
-    struct folder *node = node_of(root, path);
+    struct folder *node = folders_node(root, path);
     int error = node ? watch_node(node, watch, folder) : ENOMEM;
     if (error && node)
-        forget(node);
-    if (error && !folder_of(watch, 0))
+        folders_forget(inotify, node);
+    if (error && !folders_of(watch, 0))
         inotify_rm_watch(inotify, watch);
     return error;
 }
@@ -413,10 +245,6 @@ void watch_end(void) {
     if (inotify >= 0)
         close(inotify);
     inotify = -1;
-    for (size_t i = 0; i < table_size; i++)
-        table[i].folder->watch = -1;
-    table_size = opened_count = 0;
-    for (int i = 0; i < MAX_ROOTS; i++)
-        if (tops[i])
-            forget(tops[i]);
+    folders_end();
+    opened_count = 0;
 }
