@@ -79,6 +79,12 @@ class Service:
         assert result.code == 0, result.stderr
         return result.stdout
 
+    async def end(self, container: PodContainer) -> None:
+        """Have its process end; whether the command that asks for that still tells its status is a race."""
+        place = (self.namespace, container.pod, container.container)
+        with contextlib.suppress(LoopError):
+            await execution.run(self.client, *place, ["sh", "-c", "kill -TERM 1"])
+
     async def settle(self, count: int = 1, *, timeout: float = 60) -> None:
         """Wait until so many containers have what is here."""
         missing = [f"{count} containers"]

@@ -115,7 +115,7 @@ async def test_restarted_container_gets_everything_and_what_was_deleted_stays_de
     await service.settle()
     (former,) = service.containers
     # nobody forwards this one: the supervisor itself ends, and with it the container
-    await service.run(former, "sh", "-c", "kill -TERM 1")
+    await service.end(former)
     (service.local / "gone.txt").unlink()
     (service.local / "kept.txt").write_text("2")
     await until(lambda: former not in service.containers, timeout=60)

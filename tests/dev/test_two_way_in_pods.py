@@ -41,7 +41,7 @@ async def test_restarted_container_gets_what_its_former_one_gave(start: Start, t
     write = "import pathlib; [pathlib.Path(f'/app/made{n}.txt').write_text(str(n)) for n in range(50)]"
     await service.run(former, "python", "-c", write)
     await until(lambda: len(listing(service.local)) == 51)
-    await service.run(former, "sh", "-c", "kill -TERM 1")
+    await service.end(former)
     await until(lambda: former not in service.containers, timeout=60)
     await service.settle()
     assert len(listing(service.local)) == 51
