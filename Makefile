@@ -30,9 +30,10 @@ demo: helper ## the main job: a cluster, the sample deployed, edits seen, all re
 	$(VENV)/bin/python examples/demo.py
 
 .PHONY: bench
-bench: helper ## measure the main job on the built-in cluster (LOOP_CONTEXT=… uses yours)
+bench: helper ## measure the main job and sync on the built-in cluster (LOOP_CONTEXT=… uses yours)
 	$(if $(LOOP_CONTEXT),,$(LOOP) cluster up --install)
 	$(VENV)/bin/python -m bench.main_job
+	$(VENV)/bin/python -m bench.sync
 
 .PHONY: lint
 lint: $(STAMP) ## style, types, layers

@@ -76,7 +76,10 @@ def empty(folder: Path) -> None:
     """Make a folder of a container have nothing in it."""
     folder.mkdir(exist_ok=True)
     for place in folder.iterdir():
-        shutil.rmtree(place)
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
 
 
 def tar_over_exec(sample: Sample, container: Container, some: list[str]) -> float:

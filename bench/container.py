@@ -51,7 +51,7 @@ class Container(NamedTuple):
 def container(sample: Sample) -> Container:
     """The running container of the newest pod of the sample; waits for it.
 
-    Ends the bench where the container does not run on this machine.
+    Raises NotMeasured where the container does not run on this machine.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -66,7 +66,7 @@ def container(sample: Sample) -> Container:
                 if machine.is_first(pid) and machine.is_in(pid, id):
                     return Container(pod["metadata"]["name"], pod["status"]["podIP"], id, pid)
         time.sleep(0.2)
-    raise SystemExit(f"no single container of {sample.namespace} runs on this machine: the bench needs to be its node")
+    raise NotMeasured(f"no single container of {sample.namespace} runs on this machine: the bench needs to be its node")
 
 
 def _started(pod: dict[str, Any]) -> str:

@@ -45,11 +45,15 @@ def main() -> None:
     # modules are compiled once, as in any installation
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     before = machine()
-    results = [result for tool in TOOLS for result in measured(tool, chosen.only, chosen.saves)]
-    line = msgspec.json.encode({"before": before, "after": machine(), "results": results})
-    print(f"\n{markdown(results)}\n\n{line.decode()}")
-    if chosen.json:
-        chosen.json.write_bytes(line + b"\n")
+    results: list[Result] = []
+    try:
+        for tool in TOOLS:
+            results.extend(measured(tool, chosen.only, chosen.saves))
+    finally:
+        line = msgspec.json.encode({"before": before, "after": machine(), "results": results})
+        print(f"\n{markdown(results)}\n\n{line.decode()}")
+        if chosen.json:
+            chosen.json.write_bytes(line + b"\n")
 
 
 def measured(tool: Tool, only: Collection[str], saves: int) -> Iterator[Result]:
