@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from innerloop.dev.batches import Watch
 from innerloop.dev.ignoring import Ignore, read_rules
-from innerloop.dev.local_tree import Entry, Key, LocalTree, SyncRoot, look
-from innerloop.dev.watching import watch
+from innerloop.dev.sync.local_tree import Entry, Key, LocalTree, SyncRoot, look
+from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.watching import watch
 
 EVERYTHING = Key(0, b"")
 

@@ -13,8 +13,8 @@ from typing import Any
 from innerloop.dev import placing
 from innerloop.dev.overlay import overlay
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_state import SyncState
-from innerloop.dev.syncing import sync
+from innerloop.dev.sync.state import SyncState
+from innerloop.dev.sync.syncing import sync
 from innerloop.errors import LoopError
 from innerloop.events import Event, Notice
 from innerloop.kube import execution, objects

@@ -12,16 +12,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from innerloop.dev import helper
-from innerloop.dev.actions import Surroundings
-from innerloop.dev.batches import Watch
-from innerloop.dev.beginning import Beginning
-from innerloop.dev.carrying import Carrying
 from innerloop.dev.ignoring import Ignore
-from innerloop.dev.local_tree import Key, LocalTree, look, sync_root
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_connection import Connection, connected
-from innerloop.dev.sync_container import ContainerSync, Shared
-from innerloop.dev.watching import watch
+from innerloop.dev.sync.actions import Surroundings
+from innerloop.dev.sync.beginning import Beginning
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.connection import Connection, connected
+from innerloop.dev.sync.container import ContainerSync, Shared
+from innerloop.dev.sync.local_tree import Key, LocalTree, look, sync_root
+from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.watching import watch
 from innerloop.events import Event, Notice, Synced
 from innerloop.kube.errors import ConnectionFailed
 from innerloop.project import DevTarget, SyncPath

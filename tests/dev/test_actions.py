@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev.actions import ContainerActions, Surroundings, matching
 from innerloop.dev.globs import parse_globs
-from innerloop.dev.laptop import Laptop, LaptopCommands
-from innerloop.dev.local_tree import FILE, FOLDER, Entry, Key
-from innerloop.dev.sync_connection import Answer, Disconnected
-from innerloop.dev.sync_protocol import SignalResult
+from innerloop.dev.sync.actions import ContainerActions, Surroundings, matching
+from innerloop.dev.sync.connection import Answer, Disconnected
+from innerloop.dev.sync.laptop import Laptop, LaptopCommands
+from innerloop.dev.sync.local_tree import FILE, FOLDER, Entry, Key
+from innerloop.dev.sync.protocol import SignalResult
 from innerloop.events import Event, StepDone, StepFailed, StepOutput
 from innerloop.processes import stream
 from innerloop.project import DevTarget, SyncAction

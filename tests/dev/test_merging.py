@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerloop.dev.local_tree import FILE, FOLDER, LINK, Entry
-from innerloop.dev.merging import Decision, begin, merge, same, without_sending
+from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry
+from innerloop.dev.sync.merging import Decision, begin, merge, same, without_sending
 from innerloop.project import Strategy
 
 contents = st.sampled_from([b"", b"x", b"y"])

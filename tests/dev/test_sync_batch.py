@@ -7,8 +7,8 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerloop.dev.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree
-from innerloop.dev.sync_batch import Batch, make_batch, make_remote
+from innerloop.dev.sync.batch import Batch, make_batch, make_remote
+from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree
 
 Tree = dict[Key, Entry]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_connection import Connection, Disconnected, connected
-from innerloop.dev.sync_protocol import Head, ProtocolError, Reason, SignalResult
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.connection import Connection, Disconnected, connected
+from innerloop.dev.sync.protocol import Head, ProtocolError, Reason, SignalResult
 from tests.dev.sync_containers import PROGRAM, Pipes
 from tests.waiting import until
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev import sync_sending
 from innerloop.dev.globs import parse_globs
-from innerloop.dev.sync_connection import Disconnected
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync import sending
+from innerloop.dev.sync.connection import Disconnected
 from innerloop.events import Notice, ProcessState, Synced, SyncProgress
 from tests.dev.sync_containers import Developed, Pipes, listing
 from tests.waiting import until
@@ -190,8 +190,8 @@ async def test_changes_while_there_is_no_stream_are_live_after_the_next_comparis
 
 
 async def test_long_batch_tells_its_progress(developed: Developed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_sending, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr(sync_sending, "PROGRESS_EVERY", 0.0)
+    monkeypatch.setattr(sending, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(sending, "PROGRESS_EVERY", 0.0)
     write(developed.local, **{f"file{number}": "x" * 5000 for number in range(200)})
     await bring_up(developed)
     told = [event for event in developed.events if isinstance(event, SyncProgress)]
@@ -435,7 +435,7 @@ async def test_file_that_is_just_being_written_is_not_sent_half(developed: Devel
 async def test_file_that_is_never_closed_is_sent_as_it_is(
     developed: Developed, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr("innerloop.dev.sync_container.WRITER_SECONDS", 0.2)
+    monkeypatch.setattr("innerloop.dev.sync.container.WRITER_SECONDS", 0.2)
     with (developed.local / "growing").open("wb") as file:
         file.write(bytes(size))
         file.flush()
@@ -454,7 +454,7 @@ async def test_file_that_is_never_closed_is_sent_as_it_is(
 async def test_helper_that_owes_an_answer_and_is_silent_is_given_up(
     developed: Developed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("innerloop.dev.sync_connection.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("innerloop.dev.sync.connection.SILENT_SECONDS", 0.2)
     write(developed.local, a="1")
     developed.look()
     with pytest.raises(Disconnected, match="does not answer"):

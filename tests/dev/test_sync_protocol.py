@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import (
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import (
     Change,
     Changed,
     Checked,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_state import SyncState
+from innerloop.dev.sync.state import SyncState
 from innerloop.errors import LoopError
 
 FIRST = PodContainer("web-1", "uid-1", "web", "id-1", "")

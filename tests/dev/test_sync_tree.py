@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, Look, SyncRoot, look, sync_root
+from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, Look, SyncRoot, look, sync_root
 from innerloop.project import SyncPath
 
 EVERYTHING = Key(0, b"")

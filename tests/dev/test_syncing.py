@@ -13,7 +13,7 @@ import pytest
 
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.restarting import restart
-from innerloop.dev.syncing import sync
+from innerloop.dev.sync.syncing import sync
 from innerloop.errors import LoopError
 from innerloop.events import Event, Notice, ProcessState, Synced, SyncStream
 from innerloop.kube import objects

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_connection import Disconnected
-from innerloop.dev.taking import DOUBT_SECONDS
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.connection import Disconnected
+from innerloop.dev.sync.taking import DOUBT_SECONDS
 from tests.dev.sync_containers import Developed, is_beside, listing
 from tests.dev.two_sides import Editor
 from tests.waiting import until

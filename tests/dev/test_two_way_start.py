@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
+from innerloop.dev.sync import protocol
 from innerloop.project import Direction, Strategy
 from tests.dev.sync_containers import Developed
 from tests.dev.test_two_way import copies, has, texts, write

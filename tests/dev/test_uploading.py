@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from innerloop.dev.sync_state import SyncState
-from innerloop.dev.syncing import sync
-from innerloop.dev.uploading import upload
+from innerloop.dev.sync.state import SyncState
+from innerloop.dev.sync.syncing import sync
+from innerloop.dev.sync.uploading import upload
 from innerloop.events import Event, Notice, StepDone, StepFailed, Synced, SyncStream
 from innerloop.kube import execution
 from innerloop.kube.client import Client
@@ -158,7 +158,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
 ) -> None:
     container = await a_container(client, namespace)
     monkeypatch.setattr("innerloop.dev.helper.program", lambda architecture: bytes(40_000_000))
-    monkeypatch.setattr("innerloop.dev.uploading.UPLOAD_SECONDS", 2)
+    monkeypatch.setattr("innerloop.dev.sync.uploading.UPLOAD_SECONDS", 2)
 
     async def files() -> list[str]:
         found = await execution.run(client, namespace, "theirs", "app", ["ls", "-A", "/tmp"])

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import inotify
-from innerloop.dev.batches import Watch
-from innerloop.dev.watching import nothing, watch
+from innerloop.dev.watching import inotify
+from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.watching import nothing, watch
 from innerloop.errors import LoopError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify")
@@ -297,7 +297,7 @@ def test_limit_of_the_system_is_told_with_the_command_that_raises_it(root: Path,
     # user.max_inotify_* holds for one user namespace, fs.inotify.* would hold for the whole machine
     code = f"""
 import asyncio, pathlib
-from innerloop.dev.watching import watch
+from innerloop.dev.watching.watching import watch
 from innerloop.errors import LoopError
 async def main():
     pathlib.Path("/proc/sys/user/max_inotify_{limit}").write_text("{int(limit == "watches")}")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev.watching import nothing
-from innerloop.dev.watching_elsewhere import WatchfilesWatch
+from innerloop.dev.watching.elsewhere import WatchfilesWatch
+from innerloop.dev.watching.watching import nothing
 
 Start = Callable[..., Awaitable["Changes"]]
 

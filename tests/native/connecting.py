@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from innerloop.dev.sync_connection import Connection, connected
-from innerloop.dev.sync_protocol import Change, Changed, Found, Listed, Listing, State
+from innerloop.dev.sync.connection import Connection, connected
+from innerloop.dev.sync.protocol import Change, Changed, Found, Listed, Listing, State
 from tests.dev.sync_containers import Pipes
 from tests.waiting import until
 

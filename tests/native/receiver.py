@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import Committed, Difference, Expected, Failed, Head, Reply, Welcome
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import Committed, Difference, Expected, Failed, Head, Reply, Welcome
 
 
 class Receiver:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from innerloop.dev.sync_protocol import Difference, RestartResult, SignalResult
+from innerloop.dev.sync.protocol import Difference, RestartResult, SignalResult
 from tests.native.connecting import entries, helper_on
 from tests.native.receiver import expect_file, file
 

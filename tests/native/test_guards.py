@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import Guard, Head, Reason
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import Guard, Head, Reason
 from tests.native.receiver import Receiver, sha256
 
 Start = Callable[..., Awaitable[Receiver]]

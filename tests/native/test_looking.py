@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import Found, Listing, Reason
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import Found, Listing, Reason
 from tests.native.connecting import Helper, entries, helper_on
 from tests.native.receiver import sha256
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import Difference, Expected, Head, Reason
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import Difference, Expected, Head, Reason
 from tests.native.receiver import Receiver, expect_file, file, sha256
 from tests.waiting import until
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import ProcessCode, RestartResult, SignalResult
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import ProcessCode, RestartResult, SignalResult
 from tests.native.receiver import Receiver
 from tests.waiting import until
 

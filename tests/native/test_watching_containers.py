@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_connection import connected
-from innerloop.dev.sync_protocol import Change, Changed, Head, Listing, Reason
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.connection import connected
+from innerloop.dev.sync.protocol import Change, Changed, Head, Listing, Reason
 from tests.dev.sync_containers import Pipes
 from tests.native.connecting import Helper, entries, helper_on
 from tests.native.receiver import Receiver, file

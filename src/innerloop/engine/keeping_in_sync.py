@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 
-from innerloop.dev.sync_state import SyncState
+from innerloop.dev.sync.state import SyncState
 from innerloop.engine import control
 from innerloop.engine.deployed import deployed_workloads
 from innerloop.engine.developing import announced

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from innerloop.config.dependencies import Tree
-from innerloop.dev.batches import Watch
 from innerloop.dev.restarts import Restarts
-from innerloop.dev.sync_state import SyncState
-from innerloop.dev.watching import watch
+from innerloop.dev.sync.state import SyncState
+from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.watching import watch
 from innerloop.engine.deploying import Loader
 from innerloop.engine.graph import Graph
 from innerloop.engine.hooks import Hooks

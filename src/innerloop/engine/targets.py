@@ -10,10 +10,10 @@ from innerloop.build.dockerignore import ignore_file, read_ignore
 from innerloop.config.problems import suggestion
 from innerloop.dev.following import follow_logs
 from innerloop.dev.forwarding import forward
-from innerloop.dev.laptop import Laptop
 from innerloop.dev.restarts import Restarts
-from innerloop.dev.sync_state import SyncState
-from innerloop.dev.syncing import sync
+from innerloop.dev.sync.laptop import Laptop
+from innerloop.dev.sync.state import SyncState
+from innerloop.dev.sync.syncing import sync
 from innerloop.engine.guarding import guard
 from innerloop.engine.reach import built_files
 from innerloop.engine.scope import Scope

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from innerloop.dev.local_tree import Entry, Key
+from innerloop.dev.sync.local_tree import Entry, Key
 from innerloop.errors import LoopError
 from innerloop.processes import stream
 

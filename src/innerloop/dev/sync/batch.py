@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from innerloop.dev.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, above
-from innerloop.dev.sync_protocol import Difference, Expected, Guard, Head
+from innerloop.dev.sync.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, above
+from innerloop.dev.sync.protocol import Difference, Expected, Guard, Head
 
 _NOTHING = Entry(b"-", 0, 0, NO_DIGEST)
 

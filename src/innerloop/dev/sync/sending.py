@@ -10,10 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.local_tree import FILE, LINK, Entry, Key, LocalTree
-from innerloop.dev.sync_batch import Batch, make_head
-from innerloop.dev.writers import has_writer, version
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.batch import Batch, make_head
+from innerloop.dev.sync.local_tree import FILE, LINK, Entry, Key, LocalTree
+from innerloop.dev.sync.writers import has_writer, version
 
 Write = Callable[[bytes], Awaitable[None]]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from innerloop.dev.local_tree import SyncRoot
-from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_protocol import Failed, Reason
+from innerloop.dev.sync.local_tree import SyncRoot
+from innerloop.dev.sync.names import shown
+from innerloop.dev.sync.protocol import Failed, Reason
 from innerloop.events import Notice
 
 _SHOWN = 3

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from innerloop.dev import inotify
-from innerloop.dev.batches import Watch
+from innerloop.dev.watching import inotify
+from innerloop.dev.watching.batches import Watch
 from innerloop.errors import LoopError
 
 _CAME_OR_WENT = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO

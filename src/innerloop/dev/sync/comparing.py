@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from innerloop.dev.beginning import Beginning
-from innerloop.dev.carrying import Carrying
-from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree
-from innerloop.dev.merging import Decision
-from innerloop.dev.remote_tree import RemoteTree
-from innerloop.dev.sync_batch import make_check, make_remote
-from innerloop.dev.sync_connection import Connection
-from innerloop.dev.sync_protocol import Difference, Welcome
+from innerloop.dev.sync.batch import make_check, make_remote
+from innerloop.dev.sync.beginning import Beginning
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.connection import Connection
+from innerloop.dev.sync.local_tree import FOLDER, Entry, Key, LocalTree
+from innerloop.dev.sync.merging import Decision
+from innerloop.dev.sync.protocol import Difference, Welcome
+from innerloop.dev.sync.remote_tree import RemoteTree
 
 
 async def compare_sent(

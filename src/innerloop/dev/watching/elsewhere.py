@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from innerloop.dev.batches import Watch
+from innerloop.dev.watching.batches import Watch
 
 
 class WatchfilesWatch(Watch):

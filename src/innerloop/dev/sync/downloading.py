@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from innerloop.dev import local_writing
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, read_entry
-from innerloop.dev.local_writing import Different, InTheWay, Partial, Place, Version
-from innerloop.dev.merging import Decision
-from innerloop.dev.sync_connection import Connection
+from innerloop.dev.sync import local_writing, protocol
+from innerloop.dev.sync.connection import Connection
+from innerloop.dev.sync.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, read_entry
+from innerloop.dev.sync.local_writing import Different, InTheWay, Partial, Place, Version
+from innerloop.dev.sync.merging import Decision
 
 FILES_UNDER_WAY = 16
 _PARTS_UNDER_WAY = 8

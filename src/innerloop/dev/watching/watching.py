@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from innerloop.dev.batches import Watch
+from innerloop.dev.watching.batches import Watch
 
 
 def nothing(path: Path, folder: bool) -> bool:
@@ -25,9 +25,9 @@ def watch(paths: Iterable[Path], ignore: Callable[[Path, bool], bool] = nothing)
     loop; changes from the call on are reported. Raises LoopError, also later, when the system allows no more watches.
     """
     if sys.platform == "linux":
-        from innerloop.dev.watching_linux import InotifyWatch
+        from innerloop.dev.watching.linux import InotifyWatch
 
         return InotifyWatch(paths, ignore)
-    from innerloop.dev.watching_elsewhere import WatchfilesWatch
+    from innerloop.dev.watching.elsewhere import WatchfilesWatch
 
     return WatchfilesWatch(paths, ignore)

@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from innerloop.dev.actions import ContainerActions, Surroundings
-from innerloop.dev.beginning import Beginning
-from innerloop.dev.carrying import Carrying
-from innerloop.dev.comparing import compare_sent
 from innerloop.dev.globs import parse_globs
-from innerloop.dev.local_tree import FOLDER, Entry, Key, LocalTree, above
-from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_batch import Batch, make_batch
-from innerloop.dev.sync_connection import Answer, Connection, Disconnected
-from innerloop.dev.sync_failures import notices
-from innerloop.dev.sync_protocol import (
+from innerloop.dev.sync.actions import ContainerActions, Surroundings
+from innerloop.dev.sync.batch import Batch, make_batch
+from innerloop.dev.sync.beginning import Beginning
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.comparing import compare_sent
+from innerloop.dev.sync.connection import Answer, Connection, Disconnected
+from innerloop.dev.sync.failures import notices
+from innerloop.dev.sync.local_tree import FOLDER, Entry, Key, LocalTree, above
+from innerloop.dev.sync.names import shown
+from innerloop.dev.sync.protocol import (
     Changed,
     Failed,
     ProcessCode,
@@ -28,9 +28,9 @@ from innerloop.dev.sync_protocol import (
     State,
     Welcome,
 )
-from innerloop.dev.sync_sending import Progress, send_batch
-from innerloop.dev.taking import Taking
-from innerloop.dev.taking_reports import Reports
+from innerloop.dev.sync.sending import Progress, send_batch
+from innerloop.dev.sync.taking import Taking
+from innerloop.dev.sync.taking_reports import Reports
 from innerloop.events import Emit, Notice, ProcessState, Synced, SyncProgress
 from innerloop.project import DevTarget
 

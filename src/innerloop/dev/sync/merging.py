@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from innerloop.dev.local_tree import Entry
+from innerloop.dev.sync.local_tree import Entry
 from innerloop.project import Strategy
 
 

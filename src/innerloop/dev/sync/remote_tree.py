@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.carrying import Carrying
 from innerloop.dev.ignoring import IGNORE_FILE
-from innerloop.dev.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, above
-from innerloop.dev.sync_connection import Connection
-from innerloop.dev.sync_protocol import Found, Listed, Listing, Reason
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.connection import Connection
+from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, above
+from innerloop.dev.sync.protocol import Found, Listed, Listing, Reason
 
 Wanted = Callable[[Key, bool], bool]
 """Whether a path counts; the second argument tells that it is a folder."""

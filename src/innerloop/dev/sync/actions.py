@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 
 from innerloop.dev.gitignore import Patterns
 from innerloop.dev.globs import parse_globs
-from innerloop.dev.laptop import Changes, LaptopCommands
-from innerloop.dev.local_tree import FOLDER, Entry, Key
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync_connection import Answer
-from innerloop.dev.sync_protocol import SignalResult
+from innerloop.dev.sync.connection import Answer
+from innerloop.dev.sync.laptop import Changes, LaptopCommands
+from innerloop.dev.sync.local_tree import FOLDER, Entry, Key
+from innerloop.dev.sync.protocol import SignalResult
 from innerloop.errors import LoopError
 from innerloop.events import Emit, StepFailed, StepOutput, reported
 from innerloop.kube.failures import CommandNotStarted

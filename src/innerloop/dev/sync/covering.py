@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from innerloop.dev.local_tree import SyncRoot
+from innerloop.dev.sync.local_tree import SyncRoot
 
 
 def covered_paths(roots: Sequence[SyncRoot]) -> list[frozenset[str]]:

@@ -9,11 +9,11 @@ from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from innerloop.dev.downloading import Outcome
-from innerloop.dev.local_tree import FOLDER, Key, LocalTree
-from innerloop.dev.merging import Decision
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.remote_tree import SPECIAL, Seen
+from innerloop.dev.sync.downloading import Outcome
+from innerloop.dev.sync.local_tree import FOLDER, Key, LocalTree
+from innerloop.dev.sync.merging import Decision
+from innerloop.dev.sync.remote_tree import SPECIAL, Seen
 from innerloop.events import Emit, Notice, Synced
 
 _SHOWN = 3

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.sync_protocol import (
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.protocol import (
     Changed,
     Checked,
     Committed,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from innerloop.dev.covering import covered_paths, is_covered
 from innerloop.dev.gitignore import Patterns
 from innerloop.dev.ignoring import Ignore
-from innerloop.dev.local_tree import Key, SyncRoot
+from innerloop.dev.sync.covering import covered_paths, is_covered
+from innerloop.dev.sync.local_tree import Key, SyncRoot
 from innerloop.project import SyncPath
 
 

@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from innerloop.dev import helper
-from innerloop.dev.actions import Surroundings
-from innerloop.dev.batches import Watch
-from innerloop.dev.beginning import Beginning
-from innerloop.dev.carrying import Carrying
-from innerloop.dev.covering import covered_paths, without
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
-from innerloop.dev.laptop import Laptop, LaptopCommands
-from innerloop.dev.local_tree import Key, LocalTree, Look, look, sync_root
-from innerloop.dev.memory import give_back
-from innerloop.dev.names import shown
 from innerloop.dev.pods import PodContainer, follow_pods
 from innerloop.dev.restarting import no_helper
-from innerloop.dev.sync_connection import ExecOutput, connected
-from innerloop.dev.sync_container import ContainerSync, Shared
-from innerloop.dev.sync_state import StreamState, SyncState
-from innerloop.dev.uploading import upload, uploaded_notice
-from innerloop.dev.watching import watch
+from innerloop.dev.sync.actions import Surroundings
+from innerloop.dev.sync.beginning import Beginning
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.connection import ExecOutput, connected
+from innerloop.dev.sync.container import ContainerSync, Shared
+from innerloop.dev.sync.covering import covered_paths, without
+from innerloop.dev.sync.laptop import Laptop, LaptopCommands
+from innerloop.dev.sync.local_tree import Key, LocalTree, Look, look, sync_root
+from innerloop.dev.sync.memory import give_back
+from innerloop.dev.sync.names import shown
+from innerloop.dev.sync.state import StreamState, SyncState
+from innerloop.dev.sync.uploading import upload, uploaded_notice
+from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.watching import watch
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice, SyncStream
 from innerloop.kube import execution

@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from innerloop.dev import sync_protocol as protocol
-from innerloop.dev.beginning import Beginning
-from innerloop.dev.carrying import Carrying
-from innerloop.dev.downloading import FILES_UNDER_WAY, Downloads, Outcome, Step
-from innerloop.dev.judging import Judge, is_folder
-from innerloop.dev.local_tree import Entry, Key, LocalTree, above
-from innerloop.dev.merging import Decision
-from innerloop.dev.remote_tree import RemoteTree, Seen, below
-from innerloop.dev.sync_connection import Connection
-from innerloop.dev.sync_protocol import Change, Changed, Head, Welcome
-from innerloop.dev.taking_reports import Reports
+from innerloop.dev.sync import protocol
+from innerloop.dev.sync.beginning import Beginning
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.connection import Connection
+from innerloop.dev.sync.downloading import FILES_UNDER_WAY, Downloads, Outcome, Step
+from innerloop.dev.sync.judging import Judge, is_folder
+from innerloop.dev.sync.local_tree import Entry, Key, LocalTree, above
+from innerloop.dev.sync.merging import Decision
+from innerloop.dev.sync.protocol import Change, Changed, Head, Welcome
+from innerloop.dev.sync.remote_tree import RemoteTree, Seen, below
+from innerloop.dev.sync.taking_reports import Reports
 
 DOUBT_SECONDS = 0.2
 """So long a deletion has to last before it is carried: a path may be about to be replaced, and of a root that is being

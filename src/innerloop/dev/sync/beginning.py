@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from innerloop import paths
-from innerloop.dev.local_tree import Entry, Key
-from innerloop.dev.merging import Decision, begin, same
+from innerloop.dev.sync.local_tree import Entry, Key
+from innerloop.dev.sync.merging import Decision, begin, same
 from innerloop.project import Strategy, SyncPath
 
 REPLACED = "replaced"

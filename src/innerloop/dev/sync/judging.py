@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from innerloop.dev.beginning import Beginning
-from innerloop.dev.carrying import Carrying
-from innerloop.dev.downloading import Step
-from innerloop.dev.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree
-from innerloop.dev.merging import Decision, merge, same, without_sending
-from innerloop.dev.sync_protocol import CHUNK
+from innerloop.dev.sync.beginning import Beginning
+from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.downloading import Step
+from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree
+from innerloop.dev.sync.merging import Decision, merge, same, without_sending
+from innerloop.dev.sync.protocol import CHUNK
 
 
 class Judge:

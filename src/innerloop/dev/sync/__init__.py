@@ -1,0 +1,1 @@
+"""Local folders kept the same in the containers of a dev target."""
