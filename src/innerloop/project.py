@@ -211,13 +211,64 @@ class Command(Model, frozen=True, kw_only=True):
 
 
 class Environment(Model, frozen=True, kw_only=True):
+    """Where the project is promoted to."""
+
     name: str
     variables: Path | None = None
     namespace: str | None = None
+    profiles: tuple[str, ...] = ()
+    """Active for this environment, before those of the command line."""
+    cluster: str | None = None
+    """The cluster's name in the GitOps repository; the environment's unless given."""
+    labels: dict[str, str] = {}
+    """Put on every object, so that a cluster's tools can tell environments apart."""
+
+
+Gate = Literal["schema", "plain-secret", "mutable-tag", "local-value", "namespace", "policy", "random"]
+"""What a promotion is checked for: unknown fields and kinds, Secrets that anyone can read, images without a digest, the
+laptop's values and the dev overlay, objects without a namespace, the project's own policies, output that differs from
+render to render."""
+
+
+class Exemption(Model, frozen=True, kw_only=True):
+    """An object that a gate lets through."""
+
+    gate: Gate
+    object: str
+    """Glob for ``Kind/name``."""
+    reason: str
+
+
+Layout = Literal["folder", "cluster", "branch"]
+"""Where an environment's manifests are in the GitOps repository, beside what others keep there.
+
+``folder``: ``ENV/PROJECT``. ``cluster``: ``CLUSTER/manifests/NAMESPACE/PROJECT``, and the filled-in templates in
+``CLUSTER/templates/…``. ``branch``: the folder ``PROJECT`` on the branch ``environments/ENV``, proposed on
+``environments/ENV-next`` with a ``hydrator.metadata`` (the contract of Argo CD's Source Hydrator 3.5 and GitOps
+Promoter 0.36)."""
 
 
 class GitOps(Model, frozen=True, kw_only=True):
+    """The repository that Flux or Argo CD reconciles, and how to change it."""
+
     repository: str
+    """URL or path, as git takes it."""
+    branch: str = "main"
+    """Target of pull requests; with the layout ``branch`` what new environments' branches begin from."""
+    layout: Layout = "folder"
+    files: Literal["object", "one"] = "object"
+    """A file per object, or one ``manifests.yaml``."""
+    forge: Literal["github", "gitlab", "azure", "gitea", "bitbucket", "git"] | None = None
+    """None: told by the repository's address. ``git``: a branch is pushed, and that is all."""
+    reviewers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    policies: Path | None = None
+    """Folder of Rego files."""
+    schemas: tuple[Path, ...] = ()
+    """CustomResourceDefinitions that the cluster has: files or folders."""
+    kubernetes: str | None = None
+    """Version of the environments' clusters: ``1.36``; the newest known unless given."""
+    allow: tuple[Exemption, ...] = ()
 
 
 class Project(Model, frozen=True, kw_only=True):

@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innerloop.dev.globs import parse_globs
-from innerloop.dev.sync import protocol
-from innerloop.dev.sync import sending
+from innerloop.dev.sync import protocol, sending
 from innerloop.dev.sync.connection import Disconnected
 from innerloop.events import Notice, ProcessState, Synced, SyncProgress
 from tests.dev.sync_containers import Developed, Pipes, listing

@@ -76,9 +76,29 @@ class Converter:
                 name=name,
                 variables=self.path(section.variables) if section.variables else None,
                 namespace=section.namespace,
+                profiles=tuple(as_list(section.profiles)),
+                cluster=section.cluster,
+                labels=section.labels,
             )
             for name, section in sections.items()
         }
+
+    def gitops(self, section: format.GitOps | None) -> model.GitOps | None:
+        if section is None:
+            return None
+        return model.GitOps(
+            repository=self._address(section.repository),
+            branch=section.branch,
+            layout=section.layout,
+            files=section.files,
+            forge=section.forge,
+            reviewers=tuple(as_list(section.reviewers)),
+            labels=tuple(as_list(section.labels)),
+            policies=self.path(section.policies) if section.policies else None,
+            schemas=tuple(self.path(schema) for schema in as_list(section.schemas)),
+            kubernetes=section.kubernetes,
+            allow=tuple(model.Exemption(gate=one.gate, object=one.object, reason=one.reason) for one in section.allow),
+        )
 
     def path(self, text: str) -> Path:
         """Absolute, ``..`` resolved by text only: what a symlink hides is the user's business."""

@@ -201,12 +201,43 @@ class Environment(Section):
 
     variables: Annotated[str | None, Meta(description="File of variables, in the grammar of .env.")] = None
     namespace: Annotated[str | None, Meta(description="Namespace in that environment.")] = None
+    profiles: Annotated[str | list[str], Meta(description="Profiles that are active for it.")] = []
+    cluster: Annotated[
+        str | None, Meta(description="The cluster's name in the GitOps repository; the environment's unless given.")
+    ] = None
+    labels: Annotated[dict[str, str], Meta(description="Labels that every object gets there.")] = {}
+
+
+class Exemption(Section):
+    """An object that a gate lets through."""
+
+    gate: Annotated[
+        Literal["schema", "plain-secret", "mutable-tag", "local-value", "namespace", "policy", "random"],
+        Meta(description="Which check; see the docs."),
+    ]
+    object: Annotated[str, Meta(description="Glob for Kind/name.")]
+    reason: Annotated[str, Meta(description="Why, for those who review.")]
 
 
 class GitOps(Section):
-    """The repository of rendered manifests."""
+    """The repository that Flux or Argo CD reconciles."""
 
-    repository: Annotated[str, Meta(description="Address of the repository.")]
+    repository: Annotated[str, Meta(description="URL or path, as git takes it.")]
+    branch: Annotated[str, Meta(description="Branch that pull requests go to.")] = "main"
+    layout: Annotated[
+        Literal["folder", "cluster", "branch"], Meta(description="Where an environment's manifests are; see the docs.")
+    ] = "folder"
+    files: Annotated[Literal["object", "one"], Meta(description="A file per object, or one for all.")] = "object"
+    forge: Annotated[
+        Literal["github", "gitlab", "azure", "gitea", "bitbucket", "git"] | None,
+        Meta(description="Where pull requests are made; told by the repository's address unless given."),
+    ] = None
+    reviewers: Annotated[str | list[str], Meta(description="Who is asked to review.")] = []
+    labels: Annotated[str | list[str], Meta(description="Labels of the pull requests.")] = []
+    policies: Annotated[str | None, Meta(description="Folder of Rego files.")] = None
+    schemas: Annotated[str | list[str], Meta(description="CustomResourceDefinitions: files or folders.")] = []
+    kubernetes: Annotated[str | None, Meta(description="Version of the environments' clusters, as 1.36.")] = None
+    allow: Annotated[list[Exemption], Meta(description="What gates let through, each with its reason.")] = []
 
 
 class When(Section):

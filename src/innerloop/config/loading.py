@@ -16,7 +16,7 @@ from innerloop.config.nodes import Entry, Mapping, Node, Scalar
 from innerloop.config.problems import Problems, suggestion
 from innerloop.config.sources import Definitions
 from innerloop.errors import Location, LoopError
-from innerloop.project import GitOps, Project, Variable
+from innerloop.project import Project, Variable
 
 __all__ = ["Options", "find", "load"]
 
@@ -90,7 +90,9 @@ def _active_profiles(tree: Mapping, file: Path, options: Options) -> tuple[str, 
         missing = partial(_missing, tree, head, file, options)
         found = variables.resolve(_definitions(tree, head, file, options), missing, Problems())
         values = {name: variable.value for name, variable in found.items()}
-    return profiles.active(head.profiles, options.profiles, values)
+    environment = head.environments.get(options.env or "")
+    chosen = (*as_list(environment.profiles), *options.profiles) if environment else options.profiles
+    return profiles.active(head.profiles, chosen, values)
 
 
 def _head(tree: Mapping) -> _Head:
@@ -216,7 +218,7 @@ def _convert(checked: format.File, file: Path, places: dict[str, Location], prob
         commands=convert.commands(checked.commands),
         plugins=tuple(convert.path(plugin) for plugin in as_list(checked.plugins)),
         environments=convert.environments(checked.environments),
-        gitops=GitOps(repository=checked.gitops.repository) if checked.gitops else None,
+        gitops=convert.gitops(checked.gitops),
         locations=places,
     )
 

@@ -1,0 +1,1 @@
+"""What an environment's manifests are checked for before a pull request is made."""
