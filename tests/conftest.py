@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import signal
 import sys
 import tempfile
@@ -96,3 +97,17 @@ async def namespace(client: Client) -> AsyncIterator[str]:
     await objects.create(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     await objects.delete(client, ObjectKey("v1", "Namespace", "", name))
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> None:
+    """helm and kubectl on PATH: the user's own, else those that come with the built-in node."""
+    if shutil.which("helm") and (shutil.which("kustomize") or shutil.which("kubectl")):
+        return
+    from innerloop import cluster
+
+    if cluster.programs() is None:
+        request.getfixturevalue("kubeconfig")
+    folder = cluster.programs()
+    assert folder is not None, "no helm, and no built-in node that has one"
+    os.environ["PATH"] += f"{os.pathsep}{folder}"

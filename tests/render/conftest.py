@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from innerloop import cluster
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, ManifestSource, Origin, Project, Variable
 from innerloop.render.rendering import render
@@ -67,15 +64,3 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     space = Workspace(tmp_path / "shop")
     monkeypatch.chdir(space.folder)
     return space
-
-
-@pytest.fixture(scope="session")
-def tools(request: pytest.FixtureRequest) -> None:
-    """helm and kubectl on PATH: the user's own, else those that come with the built-in node."""
-    if shutil.which("helm") and (shutil.which("kustomize") or shutil.which("kubectl")):
-        return
-    if cluster.programs() is None:
-        request.getfixturevalue("kubeconfig")
-    folder = cluster.programs()
-    assert folder is not None, "no helm, and no built-in node that has one"
-    os.environ["PATH"] += f"{os.pathsep}{folder}"

@@ -82,6 +82,24 @@ def load_project(options: ProjectOptions) -> Project:
     return loading.load(*locate(options))
 
 
+def load_environment(options: ProjectOptions, name: str) -> Project:
+    """The project as it is in an environment, the same on every machine.
+
+    Neither the kubeconfig, nor choices, nor ``LOOP_CONTEXT`` and ``LOOP_NAMESPACE`` count: ``--context`` and ``-n`` do.
+    """
+    from innerloop.config import loading
+
+    given = loading.Options(
+        profiles=options.profiles,
+        set=options.set,
+        context=options.context,
+        namespace=options.namespace,
+        fallback_namespace="",
+        env=name,
+    )
+    return loading.load(loading.find(options.file, Path.cwd()), given)
+
+
 async def load_tree(options: ProjectOptions, emit: Emit) -> Tree:
     """The project with its plugins and dependencies; repositories are fetched as far as needed."""
     from innerloop.config import dependencies, loading

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from innerloop.cli.options import ProjectOptions, load_project, project_options
+from innerloop.cli.options import ProjectOptions, load_environment, load_project, project_options
 
 if TYPE_CHECKING:
     from innerloop.events import Emit
     from innerloop.manifest import Manifest
+
+
+class _Stream(NamedTuple):
+    manifests: list[Manifest]
+    namespace: str
+    """That goes without saying in the names of files."""
 
 
 @click.command(short_help="print the low-level manifests")
@@ -23,17 +29,19 @@ if TYPE_CHECKING:
 def command(options: ProjectOptions, dev: bool, format: str, output: Path | None) -> None:
     """Render the project's templates to the manifests that are deployed, and print them.
 
-    The same input gives the same output, byte for byte; on a terminal binary data is left out. With --output, files
-    of objects that are no longer rendered are removed from the folder; other files in it are left alone.
+    The same input gives the same output, byte for byte; on a terminal binary data is left out. With --env, it is what
+    the environment gets, with the images of loop.lock. With --output, files of objects that are no longer rendered are
+    removed from the folder; other files in it are left alone.
     """
     from innerloop.cli.running import run
     from innerloop.render import writing
 
     # stdout is for the manifests alone
-    manifests = run(lambda emit: _render_for_dev(options, emit) if dev else _render(options, emit), stream=sys.stderr)
+    stream = run(lambda emit: _render_for_dev(options, emit) if dev else _render(options, emit), stream=sys.stderr)
     if output is not None:
-        writing.write_files(manifests, output)
+        writing.write_files(stream.manifests, output, namespace=stream.namespace)
         return
+    manifests = stream.manifests
     if sys.stdout.isatty():
         manifests = [_for_people(manifest) for manifest in manifests]
     click.echo(writing.as_json(manifests) if format == "json" else writing.as_yaml(manifests), nl=False)
@@ -50,30 +58,20 @@ def _for_people(manifest: Manifest) -> Manifest:
     return Manifest({**manifest.object, "binaryData": shown}, manifest.source)
 
 
-async def _render_for_dev(options: ProjectOptions, emit: Emit) -> list[Manifest]:
+async def _render_for_dev(options: ProjectOptions, emit: Emit) -> _Stream:
     from innerloop.cli.options import load_tree
     from innerloop.engine.previewing import dev_manifests
 
-    return await dev_manifests(await load_tree(options, emit), emit)
+    tree = await load_tree(options, emit)
+    return _Stream(await dev_manifests(tree, emit), tree.project.namespace)
 
 
-class _Surroundings(NamedTuple):
-    variables: dict[str, str]
-    emit: Emit
+async def _render(options: ProjectOptions, emit: Emit) -> _Stream:
+    from innerloop.gitops.environments import render_environment, render_project
 
-
-async def _render(options: ProjectOptions, emit: Emit) -> list[Manifest]:
-    from innerloop import plugins
-    from innerloop.render.rendering import render
-
-    project = load_project(options)
-    loaded = plugins.load(project)
-    if not any(point in (*project.hooks, *loaded.hooks) for point in ("before-render", "after-render")):
-        return await render(project, namespace=project.namespace, plugins=loaded)
-    from innerloop.engine.hooks import Hooks
-
-    built_in = ("LOOP_CONTEXT", "LOOP_NAMESPACE", "LOOP_ENVIRONMENT")
-    variables = {name: project.variables[name].value for name in built_in}
-    hooks = Hooks(project, loaded, _Surroundings(variables, emit))
-    await hooks.run("before-render")
-    return await hooks.after_render(await render(project, namespace=project.namespace, plugins=loaded))
+    if options.env is None:
+        project = load_project(options)
+        return _Stream(await render_project(project, emit=emit), project.namespace)
+    project = load_environment(options, options.env)
+    rendered = await render_environment(project, emit=emit)
+    return _Stream(list(rendered.manifests), project.namespace)

@@ -30,7 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     """Wins over the environment's."""
     fallback_namespace: str = "default"
-    """Where neither ``namespace`` nor the environment names one."""
+    """Where neither ``namespace`` nor the environment names one; empty: the environment must."""
     env: str | None = None
     """Name of an environment; with it ``.env``, which is the laptop's, is not read."""
     env_optional: bool = False
@@ -59,6 +59,10 @@ def load(file: Path, options: Options) -> Project:
     checked: format.File = checking.check(filled, format.File, problems)
     problems.check()
     namespace = scope["LOOP_NAMESPACE"].value
+    if options.env and not namespace:
+        where = nodes.place(tree, "environments", options.env)
+        hint = f"give it one: environments.{options.env}.namespace"
+        raise LoopError(f"environment {options.env} has no namespace", where=where, hint=hint)
     check_namespace(namespace, _place_of_namespace(tree, options))
     project = _convert(checked, file, dict(nodes.walk(filled)), problems)
     problems.check()

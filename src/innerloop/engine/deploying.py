@@ -15,11 +15,11 @@ from innerloop.deploy import inventory
 from innerloop.deploy.purging import purge as purge_inventory
 from innerloop.engine.connecting import connected
 from innerloop.engine.graph import Graph
-from innerloop.engine.hooks import Hooks
 from innerloop.engine.scope import Scope
 from innerloop.engine.steps import Plan, inventory_name, plan_steps
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit
+from innerloop.hooks import Hooks
 from innerloop.kube import objects
 from innerloop.kube.errors import Forbidden
 

@@ -19,7 +19,6 @@ from innerloop.dev.watching.batches import Watch
 from innerloop.dev.watching.watching import watch
 from innerloop.engine.deploying import Loader
 from innerloop.engine.graph import Graph
-from innerloop.engine.hooks import Hooks
 from innerloop.engine.reach import NOTHING, Reach, is_bookkeeping, reach
 from innerloop.engine.services import Service, Services
 from innerloop.engine.steps import Deployed, Plan, plan_steps
@@ -27,6 +26,7 @@ from innerloop.engine.targets import choose, target_services
 from innerloop.engine.workloads import workloads
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Notice, SessionReady
+from innerloop.hooks import Hooks
 from innerloop.render.inputs import input_paths
 
 

@@ -29,10 +29,10 @@ from innerloop.dev.overlay import overlay
 from innerloop.engine import claims
 from innerloop.engine.foreign import find_foreign
 from innerloop.engine.graph import Output, Step, Values
-from innerloop.engine.hooks import Hooks
 from innerloop.engine.scope import Scope
 from innerloop.engine.workloads import Workload
 from innerloop.events import Notice, reported
+from innerloop.hooks import Hooks
 from innerloop.kube.errors import Forbidden
 from innerloop.manifest import Manifest, ObjectKey
 from innerloop.project import Dependency, DevTarget, ProjectReference

@@ -46,7 +46,7 @@ class Chart(NamedTuple):
 
 async def local_chart(source: HelmSource, helm: str, where: Location) -> Chart:
     """The chart of a source with everything in it that rendering needs. Raises LoopError."""
-    if source.repo is None and "://" not in source.chart:
+    if is_local(source):
         folder = Path(source.chart)
         if folder.is_file():
             return Chart(folder, folder.name, None)
@@ -55,6 +55,11 @@ async def local_chart(source: HelmSource, helm: str, where: Location) -> Chart:
         return Chart(complete, str(description.get("name") or folder.name), folder)
     folder = await _pulled(source, helm, where)
     return Chart(folder, folder.name, None)
+
+
+def is_local(source: HelmSource) -> bool:
+    """Whether the chart is a folder or an archive of this machine."""
+    return source.repo is None and "://" not in source.chart
 
 
 def describe(folder: Path, where: Location) -> dict[str, Any]:

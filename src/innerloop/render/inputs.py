@@ -64,7 +64,7 @@ def _is_apart(folder: Path, project: Project) -> bool:
 
 
 def _chart_folders(source: HelmSource) -> list[Path]:
-    if source.repo is not None or "://" in source.chart:
+    if not charts.is_local(source):
         return []
     folder = Path(source.chart)
     try:

@@ -28,12 +28,12 @@ def as_json(manifests: Sequence[Manifest]) -> str:
     return msgspec.json.format(encoded, indent=2).decode() + "\n"
 
 
-def write_files(manifests: Iterable[Manifest], folder: Path) -> None:
-    """One YAML file per object, as ``deployment-web.yaml``; those of a former call that no object has are removed.
+def write_files(manifests: Iterable[Manifest], folder: Path, *, namespace: str = "") -> None:
+    """One YAML file per object, named by ``by_file_name``; those of a former call that no object has are removed.
 
     Raises LoopError when a file is there that was not made by this, and when the disk refuses.
     """
-    wanted = _named(manifests)
+    wanted = by_file_name(manifests, namespace)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(folder.glob("*.yaml")):
@@ -48,11 +48,15 @@ def write_files(manifests: Iterable[Manifest], folder: Path) -> None:
         raise LoopError(f"cannot write {error.filename or folder}: {error.strerror}") from error
 
 
-def _named(manifests: Iterable[Manifest]) -> dict[str, Manifest]:
-    """By file name; objects of two groups may have the same kind and name."""
+def by_file_name(manifests: Iterable[Manifest], namespace: str) -> dict[str, Manifest]:
+    """Objects by names for their files: ``deployment-web.yaml``, ``role-other-web.yaml`` outside of ``namespace``.
+
+    Objects of two groups may have the same kind and name: the second one's file has the group in its name.
+    """
     found: dict[str, Manifest] = {}
     for manifest in manifests:
-        parts = filter(None, [manifest.kind, manifest.namespace, manifest.name])
+        other = manifest.namespace if manifest.namespace != namespace else ""
+        parts = filter(None, [manifest.kind, other, manifest.name])
         stem = re.sub(r"[^a-z0-9.-]", "-", "-".join(parts).lower())
         name = f"{stem}.yaml" if f"{stem}.yaml" not in found else f"{stem}-{manifest.key.group}.yaml"
         found[name] = manifest

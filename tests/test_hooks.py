@@ -10,9 +10,9 @@ import pytest
 from innerloop.build.building import BuiltImage
 from innerloop.build.image_config import ImageConfig
 from innerloop.config.loading import Options, load
-from innerloop.engine.hooks import Hooks
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Event, StepFailed, StepOutput
+from innerloop.hooks import Hooks
 from innerloop.manifest import Manifest
 from innerloop.plugins import load as load_plugins
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from innerloop.build.building import BuiltImage
+from innerloop.config.variables import BUILT_IN
 from innerloop.config.yaml import dump_all
 from innerloop.errors import LoopError
 from innerloop.events import Emit, StepOutput, reported
@@ -87,6 +88,17 @@ class Hooks:
                 where=project.where(f"hooks.{point}"),
                 detail="\n".join(lines[-LAST_LINES:]) or None,
             )
+
+
+class _Alone(NamedTuple):
+    variables: dict[str, str]
+    emit: Emit
+
+
+def hooks_alone(project: Project, plugins: Plugins, emit: Emit) -> Hooks:
+    """The hooks of a project around work that no cluster takes part in."""
+    values = {name: project.variables[name].value for name in BUILT_IN if name in project.variables}
+    return Hooks(project, plugins, _Alone(values, emit))
 
 
 def image_variables(images: Mapping[str, BuiltImage]) -> dict[str, str]:

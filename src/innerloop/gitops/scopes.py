@@ -1,0 +1,69 @@
+"""Which kinds of objects are cluster-wide, without a cluster to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from innerloop.config.files import read, shown
+from innerloop.errors import LoopError
+from innerloop.manifest import Manifest
+from innerloop.render.documents import manifests_in
+from innerloop.render.files import SUFFIXES
+
+Kind = tuple[str, str]
+"""API group (empty for core) and kind."""
+
+_KUBERNETES = {
+    "": "ComponentStatus Namespace Node PersistentVolume",
+    "admissionregistration.k8s.io": "MutatingAdmissionPolicy MutatingAdmissionPolicyBinding"
+    " MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"
+    " ValidatingWebhookConfiguration",
+    "apiextensions.k8s.io": "CustomResourceDefinition",
+    "apiregistration.k8s.io": "APIService",
+    "authentication.k8s.io": "SelfSubjectReview TokenReview",
+    "authorization.k8s.io": "SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview",
+    "certificates.k8s.io": "CertificateSigningRequest ClusterTrustBundle",
+    "flowcontrol.apiserver.k8s.io": "FlowSchema PriorityLevelConfiguration",
+    "internal.apiserver.k8s.io": "StorageVersion",
+    "networking.k8s.io": "IPAddress IngressClass ServiceCIDR",
+    "node.k8s.io": "RuntimeClass",
+    "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding",
+    "resource.k8s.io": "DeviceClass DeviceTaintRule ResourceSlice",
+    "scheduling.k8s.io": "PriorityClass",
+    "storage.k8s.io": "CSIDriver CSINode StorageClass VolumeAttachment VolumeAttributesClass",
+    "storagemigration.k8s.io": "StorageVersionMigration",
+}
+"""Of Kubernetes 1.36 and the versions before it that are in use."""
+
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+
+
+def cluster_wide_kinds(manifests: Iterable[Manifest] = ()) -> frozenset[Kind]:
+    """Kubernetes' own cluster-wide kinds, and those that CustomResourceDefinitions among the manifests say are."""
+    own = {(group, kind) for group, kinds in _KUBERNETES.items() for kind in kinds.split()}
+    return frozenset(own | {kind for manifest in manifests if (kind := _defined(manifest))})
+
+
+def read_definitions(paths: Iterable[Path]) -> list[Manifest]:
+    """The objects of files and of the YAML and JSON files below folders. Raises LoopError with the place."""
+    return [
+        manifest for path in paths for file in _files(path) for manifest in manifests_in(read(file), shown(file), "")
+    ]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise LoopError(f"{shown(path)} does not exist", hint="gitops.schemas names files or folders")
+    return sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES) if path.is_dir() else [path]
+
+
+def _defined(manifest: Manifest) -> Kind | None:
+    """The kind that a CustomResourceDefinition makes cluster-wide."""
+    if (manifest.key.group, manifest.kind) != _DEFINITION:
+        return None
+    spec = manifest.object.get("spec")
+    names = spec.get("names") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not isinstance(names, dict) or spec.get("scope") != "Cluster":
+        return None
+    return str(spec.get("group")), str(names.get("kind"))
