@@ -99,6 +99,11 @@ async def find(kind: str, address: Address, environment: Mapping[str, str] = os.
     )
 
 
+async def known_to_git(address: Address) -> bool:
+    """Whether git itself can log in there."""
+    return isinstance(await _credential(address), Token)
+
+
 async def _credential(address: Address) -> Token | str:
     """What git would use itself; else why there is none."""
     fields = {"protocol": address.scheme, "host": _authority(address), "path": f"{address.path}.git"}
