@@ -15,6 +15,7 @@ from innerloop.project import (
     Command,
     DevTarget,
     Environment,
+    Exemption,
     FilesSource,
     GitOps,
     HelmSource,
@@ -267,6 +268,20 @@ def test_an_impossible_namespace_is_told_with_its_place(write: Write) -> None:
         load(file, Options(namespace="My_Space"))
     with pytest.raises(LoopError, match=r"loop\.yaml:2:33: 'Shop_Dev' cannot be the name of a namespace"):
         load(file, Options(env="dev"))
+
+
+def test_a_word_of_a_few_is_taken(read: Read) -> None:
+    text = "layout: branch, forge: gitea, allow: [{gate: random, object: Secret/*, reason: rotated}]"
+    gitops = read(f"gitops: {{repository: https://git.example/a.git, {text}}}\n").gitops
+    assert gitops is not None
+    assert (gitops.layout, gitops.forge, gitops.files) == ("branch", "gitea", "object")
+    assert gitops.allow == (Exemption(gate="random", object="Secret/*", reason="rotated"),)
+
+
+def test_another_word_than_those_is_told_with_a_suggestion(failure: Failure) -> None:
+    told = failure("gitops: {repository: https://git.example/a.git, layout: folders}\n")
+    assert str(told) == "loop.yaml:2:57: 'folders' is no valid gitops.layout"
+    assert told.hint == "did you mean 'folder'?"
 
 
 def test_the_file_is_found_upwards(write: Write, tmp_path: Path) -> None:

@@ -102,6 +102,11 @@ def _sequence(node: Sequence, options: dict[Any, Any], problems: Problems, path:
 
 
 def _scalar(node: Scalar, options: dict[Any, Any], problems: Problems, path: str) -> Any:
+    if Literal in options:
+        known = get_args(_bare(options[Literal]))
+        if node.text not in known:
+            problems.add(f"'{node.text}' is no valid {path}", node.where, hint=suggestion(node.text, known))
+        return node.text
     value = node.value
     if bool in options and isinstance(value, bool):
         return value
@@ -134,7 +139,7 @@ def _unfit(node: Node, got: str, options: dict[Any, Any], problems: Problems, pa
     problems.add(f"{path or 'the file'} must be {wanted}, not {got}", node.where)
 
 
-_WORDS = {str: "text", bool: "true or false", int: "a whole number", list: "a list"}
+_WORDS = {str: "text", Literal: "text", bool: "true or false", int: "a whole number", list: "a list"}
 
 
 def _name(value: object) -> str:
