@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from innerloop import plugins as plugin_files
 from innerloop.config.variables import BUILT_IN
 from innerloop.errors import single_failure
 from innerloop.events import Emit
+from innerloop.gitops import determinism
 from innerloop.gitops.placing import placed
 from innerloop.gitops.provenance import Provenance, SourceCommit
 from innerloop.gitops.scopes import cluster_wide_kinds, read_definitions
@@ -25,6 +27,7 @@ from innerloop.plugins import Plugins
 from innerloop.project import Environment, Project
 from innerloop.references import repository
 from innerloop.render import engines
+from innerloop.render.evidence import Evidence, Varying, differing
 from innerloop.render.images import image_references
 from innerloop.render.inputs import input_paths
 from innerloop.render.rendering import render
@@ -51,30 +54,46 @@ async def render_environment(project: Project, *, plugins: Plugins | None = None
     assert project.environment is not None, "the project was loaded for no environment"
     environment = project.environments[project.environment]
     environment = msgspec.structs.replace(environment, namespace=project.namespace)
+    evidence = Evidence()
     try:
         async with asyncio.TaskGroup() as group:
-            stream = group.create_task(render_project(project, plugins=plugins, emit=emit), name="render")
+            rendering = render_project(project, plugins=plugins, emit=emit, evidence=evidence)
+            stream = group.create_task(rendering, name="render")
             versions = group.create_task(engines.versions(project), name="engine versions")
             commit = group.create_task(
                 source_commit(project.folder, _rendered_paths(project), emit), name="source commit"
             )
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
+    determinism.judge(evidence, project, emit)
     manifests = tuple(stream.result())
     templates = filled_templates(project)
     made = Made(project, manifests, templates, {"innerloop": __version__, **versions.result()})
     return Rendered(environment, manifests, templates, _provenance(made, commit.result()))
 
 
-async def render_project(project: Project, *, plugins: Plugins | None = None, emit: Emit) -> list[Manifest]:
+async def render_project(
+    project: Project, *, plugins: Plugins | None = None, emit: Emit, evidence: Evidence | None = None
+) -> list[Manifest]:
     """The project's stream after its hooks: namespaces filled in, the environment's labels on it, sorted.
 
-    The same for the laptop, where there is no environment. Raises LoopError.
+    The same for the laptop, where there is no environment. With ``evidence`` everything but commands is done twice, to
+    see whether it comes out the same. Raises LoopError.
     """
     plugins = plugins or plugin_files.load(project)
     hooks = hooks_alone(project, plugins, emit)
     await hooks.run("before-render")
-    manifests = await hooks.after_render(await render(project, namespace=project.namespace, plugins=plugins))
+    manifests = await render(project, namespace=project.namespace, plugins=plugins, evidence=evidence)
+    again = (
+        [Manifest(copy.deepcopy(one.object), one.source) for one in manifests] if _is_checked(plugins, evidence) else []
+    )
+    manifests = await hooks.after_render(manifests)
+    if evidence is not None and again:
+        second = await plugins.after_render(again, project)
+        where = project.where("plugins")
+        evidence.varying += [
+            Varying(one.key, one.source, where, "after-render") for one in differing(manifests, second)
+        ]
     definitions = read_definitions(project.gitops.schemas if project.gitops else ())
     environment = project.environments.get(project.environment or "")
     return placed(
@@ -83,6 +102,11 @@ async def render_project(project: Project, *, plugins: Plugins | None = None, em
         cluster_wide=cluster_wide_kinds([*manifests, *definitions]),
         labels=environment.labels if environment else {},
     )
+
+
+def _is_checked(plugins: Plugins, evidence: Evidence | None) -> bool:
+    """Whether functions of plugins have to show that they do the same twice."""
+    return evidence is not None and bool(plugins.hooks.get("after-render"))
 
 
 def _rendered_paths(project: Project) -> list[Path]:

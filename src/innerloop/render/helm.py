@@ -23,8 +23,9 @@ from innerloop.config.yaml import load_all
 from innerloop.errors import Location, LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Project
-from innerloop.render import charts, helm_errors, programs, trees
+from innerloop.render import charts, helm_errors, programs, trees, volatile
 from innerloop.render.documents import chunks, manifests_of
+from innerloop.render.evidence import Evidence, Lookup, PulledChart, Varying, differing
 from innerloop.render.files import source_name
 from innerloop.render.outputs import program_identity, remembered
 
@@ -41,8 +42,13 @@ class _Values(NamedTuple):
     text: str
 
 
-async def render_helm(source: HelmSource, project: Project, *, namespace: str, where: Location) -> list[Manifest]:
-    """The objects of a chart. Raises LoopError with the template's place, ``where`` for what has none."""
+async def render_helm(
+    source: HelmSource, project: Project, *, namespace: str, where: Location, evidence: Evidence | None = None
+) -> list[Manifest]:
+    """The objects of a chart. Raises LoopError with the template's place, ``where`` for what has none.
+
+    ``evidence`` gets the objects that come out differently when the chart is rendered again, at another time of day.
+    """
     helm = programs.helm()
     chart = await charts.local_chart(source, helm, where)
     options = ["--include-crds", "--namespace", source.namespace or namespace]
@@ -60,17 +66,55 @@ async def render_helm(source: HelmSource, project: Project, *, namespace: str, w
     async def template() -> str:
         return await _template([helm, "template", source.release, str(chart.folder), *options], values, chart, where)
 
+    async def again() -> str:
+        with tempfile.TemporaryDirectory(prefix="innerloop-") as temporary:
+            folder = volatile.with_another_time(chart.folder, Path(temporary))
+            return await _template([helm, "template", source.release, str(folder), *options], values, chart, where)
+
     output = await remembered(inputs, template)
-    return [manifest for manifest in _manifests(output, chart, project) if _is_kept(manifest)]
+    manifests = _manifests(output, chart, project)
+    if evidence is not None:
+        second = await remembered(("again", *inputs), again)
+        if second != output:
+            evidence.varying += _varying(manifests, _manifests(second, chart, project), chart, project)
+        _observe(source, chart, evidence, project)
+    return manifests
+
+
+def _varying(first: list[Manifest], second: list[Manifest], chart: charts.Chart, project: Project) -> Iterator[Varying]:
+    calls = list(volatile.uses(chart.folder, volatile.RANDOM | volatile.TIME))
+    for manifest in differing(first, second):
+        own = [
+            use for use in calls if _name(f"{chart.name}/{chart.inside(use.file)}", chart, project) == manifest.source
+        ]
+        # a template may have it from a helper
+        helpers = [use for use in calls if use.file.name.startswith("_")]
+        use = next(iter([*own, *helpers, *calls]), None)
+        yield Varying(manifest.key, manifest.source, use and _place(use, chart), use.function if use else "")
+
+
+def _observe(source: HelmSource, chart: charts.Chart, evidence: Evidence, project: Project) -> None:
+    """What else there is to know of a chart."""
+    asking = next(volatile.uses(chart.folder, volatile.LOOKUP), None)
+    if asking:
+        evidence.lookups.append(Lookup(chart.name, _place(asking, chart)))
+    if chart.origin is None and not charts.is_local(source):
+        evidence.charts.append(PulledChart(source, chart.folder))
+
+
+def _place(use: volatile.Use, chart: charts.Chart) -> Location:
+    inside = chart.inside(use.file)
+    return Location(shown(chart.origin / inside) if chart.origin else f"{chart.name}/{inside}", use.line)
 
 
 async def _template(argv: list[str], values: list[_Values], chart: charts.Chart, where: Location) -> str:
+    # dates are written in the local time zone
     with tempfile.TemporaryDirectory(prefix="innerloop-") as folder:
         copies = {Path(folder) / f"{number}-{file.origin.name}": file for number, file in enumerate(values)}
         for copy, file in copies.items():
             copy.write_text(file.text)
             argv = [*argv, "--values", str(copy)]
-        completed = await processes.run(argv, check=False)
+        completed = await processes.run(argv, env={"TZ": "UTC"}, check=False)
     if completed.code == 0:
         return completed.text
     for file in values:
@@ -110,14 +154,18 @@ def _indexed(values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     return ((path, value) for path, value in values.items() if "[" in path)
 
 
-def _manifests(output: str, chart: charts.Chart, project: Project) -> Iterator[Manifest]:
+def _manifests(output: str, chart: charts.Chart, project: Project) -> list[Manifest]:
+    return [manifest for manifest in _every_manifest(output, chart, project) if _is_kept(manifest)]
+
+
+def _every_manifest(output: str, chart: charts.Chart, project: Project) -> Iterator[Manifest]:
     template = ""
     for chunk in chunks(output):
         # a file with several documents may tell its name only once
         if found := _SOURCE.search(chunk.text):
             template = found[1]
         file = chart.file_of(template)
-        name = source_name(file, project) if file else template
+        name = _name(template, chart, project)
         try:
             # the last of two equal keys counts for helm, and charts of others have such
             yield from manifests_of(chunk, shown(file) if file else template, name, last_wins=True)
@@ -126,6 +174,12 @@ def _manifests(output: str, chart: charts.Chart, project: Project) -> Iterator[M
             error.where = Location(shown(file) if file else template)
             error.detail = "\n".join(filter(None, [error.detail, "rendered as:", chunk.text.strip()]))
             raise
+
+
+def _name(template: str, chart: charts.Chart, project: Project) -> str:
+    """A template, as helm tells it, as manifests tell their origin."""
+    file = chart.file_of(template)
+    return source_name(file, project) if file else template
 
 
 def _is_kept(manifest: Manifest) -> bool:

@@ -20,13 +20,19 @@ from innerloop.manifest import Manifest
 from innerloop.project import KustomizeSource, Project
 from innerloop.render import kustomizations, programs, trees
 from innerloop.render.documents import manifests_in
+from innerloop.render.evidence import Evidence, Varying, differing
 from innerloop.render.files import source_name
 from innerloop.render.kustomizations import Contents
 from innerloop.render.outputs import program_identity, remembered
 
 
-async def render_kustomize(source: KustomizeSource, project: Project, *, where: Location) -> list[Manifest]:
-    """The objects of a kustomization. Raises LoopError with kustomize's own words."""
+async def render_kustomize(
+    source: KustomizeSource, project: Project, *, where: Location, evidence: Evidence | None = None
+) -> list[Manifest]:
+    """The objects of a kustomization. Raises LoopError with kustomize's own words.
+
+    ``evidence`` gets the objects that come out differently when it is built again.
+    """
     folder = source.path
     if not folder.is_dir():
         raise LoopError(f"{shown(folder)} is not a folder", where=where)
@@ -36,14 +42,21 @@ async def render_kustomize(source: KustomizeSource, project: Project, *, where: 
     async def build() -> str:
         return await _build_filled(command, folder, needed)
 
+    def read(output: str) -> list[Manifest]:
+        return manifests_in(output, shown(folder), source_name(folder, project))
+
     if needed.remote:
         # what is elsewhere may change
         output = await build()
-    else:
-        filled = {str(file): text for file, text in needed.filled.items()}
-        inputs = (program_identity(command[0]), str(folder), filled, trees.digest(sorted(needed.plain)))
-        output = await remembered(inputs, build)
-    return manifests_in(output, shown(folder), source_name(folder, project))
+        if evidence is not None:
+            evidence.bases += needed.remote
+        return read(output)
+    filled = {str(file): text for file, text in needed.filled.items()}
+    inputs = (program_identity(command[0]), str(folder), filled, trees.digest(sorted(needed.plain)))
+    output = await remembered(inputs, build)
+    if evidence is not None and (second := await remembered(("again", *inputs), build)) != output:
+        evidence.varying += [Varying(one.key, one.source, where) for one in differing(read(output), read(second))]
+    return read(output)
 
 
 async def _build_filled(command: list[str], folder: Path, needed: Contents) -> str:
@@ -56,7 +69,7 @@ async def _build_filled(command: list[str], folder: Path, needed: Contents) -> s
 
 
 async def _build(argv: list[str], root: Path | None, folder: Path) -> str:
-    completed = await processes.run(argv, check=False)
+    completed = await processes.run(argv, env={"TZ": "UTC"}, check=False)
     if completed.code == 0:
         return completed.text
     output = completed.stderr.decode(errors="replace").strip()
