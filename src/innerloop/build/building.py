@@ -93,6 +93,27 @@ async def build(
         return built
 
 
+async def foresee(
+    image: Image,
+    destination: Destination,
+    emit: Emit,
+    *,
+    project: Project,
+    plugins: Plugins | None = None,
+    found: Found | None = None,
+) -> BuiltImage:
+    """What ``build`` would return, without building.
+
+    An image that is not where it belongs yet (not ``cached``) has its tag for a reference, and no configuration.
+    Raises LoopError as ``build``.
+    """
+    job = _Job(image, destination, emit, "", project, plugins, found)
+    _check(job)
+    inputs = await _inputs(job)
+    there = await delivered(destination, inputs.reference)
+    return _built(job, inputs, there or Delivered(None, ImageConfig()), cached=there is not None)
+
+
 async def _up_to_date(job: _Job) -> BuiltImage:
     _check(job)
     inputs = await _inputs(job)

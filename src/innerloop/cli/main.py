@@ -23,6 +23,7 @@ COMMANDS = {
     "config": "show the configuration as it is understood, and where values come from",
     "deploy": "render, build, apply and wait until ready",
     "dev": "develop: deploy, then sync, restart, forward and follow logs until ^C",
+    "diff": "what a deployment or a promotion would change",
     "enter": "open a terminal in a service's container",
     "exec": "run a command in a service's container",
     "forward": "forward a service's ports to this machine",

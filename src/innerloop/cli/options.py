@@ -36,16 +36,24 @@ class ProjectOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def project_options(function: F) -> F:
     """Decorator of a command: adds the options and hands them to it as ``options: ProjectOptions``."""
+    return _decorated(function, _ENVIRONMENT)
 
+
+def several_environments(function: F) -> F:
+    """As ``project_options``; the command gets ``environments: tuple[str, ...]``, and none in the ``options``."""
+    return _decorated(function, _ENVIRONMENTS)
+
+
+def _decorated(function: F, environment: Callable[[F], F]) -> F:
     @functools.wraps(function)
     def command(
         *arguments: Any,
         context: str,
         namespace: str,
         file: Path | None,
-        env: str | None,
         profile: tuple[str, ...],
         set_: tuple[tuple[str, str], ...],
+        env: str | None = None,
         **others: Any,
     ) -> Any:
         options = ProjectOptions(
@@ -54,7 +62,7 @@ def project_options(function: F) -> F:
         return function(*arguments, options=options, **others)
 
     decorated: Any = command
-    for option in reversed(_PROJECT):
+    for option in reversed((*_PLACE, environment, *_VALUES)):
         decorated = option(decorated)
     wrapped: F = decorated
     return wrapped
@@ -154,7 +162,7 @@ class _Assignment(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-_PROJECT = (
+_PLACE = (
     click.option(
         "--context",
         default="",
@@ -166,12 +174,22 @@ _PROJECT = (
     click.option(
         "-f", "--file", type=click.Path(path_type=Path), help="loop.yaml, or its folder; found upwards otherwise"
     ),
-    click.option(
-        "--env",
-        metavar="NAME",
-        help="an environment of the project, with its variables instead of .env",
-        shell_complete=completing.environments,
-    ),
+)
+_ENVIRONMENT = click.option(
+    "--env",
+    metavar="NAME",
+    help="an environment of the project, with its variables instead of .env",
+    shell_complete=completing.environments,
+)
+_ENVIRONMENTS = click.option(
+    "--env",
+    "environments",
+    multiple=True,
+    metavar="NAME",
+    help="an environment of the project (repeatable)",
+    shell_complete=completing.environments,
+)
+_VALUES = (
     click.option("--profile", multiple=True, metavar="NAME", help="activate a profile (repeatable)"),
     click.option("--set", "set_", multiple=True, type=_Assignment(), help="give a variable a value (repeatable)"),
 )

@@ -82,7 +82,7 @@ async def make_plan(tree: Tree, scope: Scope, *, take_over: bool = False, force:
 
 async def _builder(tree: Tree) -> Found | None:
     """What builds, asked early since it takes longest; None where each build has to find out, or to tell what lacks."""
-    every = _dependants_first(tree)
+    every = dependants_first(tree)
     # a hook may pull images, or start what builds
     if any(one.project.hooks or one.plugins.hooks for one in every):
         return None
@@ -107,7 +107,7 @@ async def _nodes(scope: Scope) -> tuple[Mapping[str, str], ...]:
 def _inventories(tree: Tree) -> Iterator[tuple[str, str, Path]]:
     """Name, namespace and folder of each inventory, dependants before what they depend on, each once."""
     seen: set[str] = set()
-    for one in _dependants_first(tree):
+    for one in dependants_first(tree):
         project = one.project
         names = [(project.name, project.namespace)]
         names += [
@@ -121,7 +121,7 @@ def _inventories(tree: Tree) -> Iterator[tuple[str, str, Path]]:
                 yield name, namespace, project.folder
 
 
-def _dependants_first(tree: Tree) -> list[Tree]:
+def dependants_first(tree: Tree) -> list[Tree]:
     """The tree and all trees below it, each behind everything that depends on it."""
     order: dict[str, Tree] = {}
 

@@ -45,6 +45,9 @@ READY_SECONDS = 300.0
 class Composed(NamedTuple):
     """What is to be applied for one project: the rendered stream with the built images and the dev overlay."""
 
+    inventory: str
+    """The name under which it is recorded in the cluster."""
+    namespace: str
     manifests: list[Manifest]
     images: dict[str, BuiltImage]
     foreign: tuple[DevTarget, ...] = ()
@@ -240,7 +243,8 @@ async def _compose(unit: _Unit, plan: Plan, values: Values) -> Output:
     if plan.base_registry:
         await ensure({use.reference for use in image_references(manifests)}, plan.base_registry, plan.scope.emit)
     selectors = [(target.name, target.selector, target.container) for target in foreign]
-    return Output(Composed(manifests, images, foreign), digest_of(manifests) + (str(selectors) if selectors else ""))
+    composed = Composed(unit.name, unit.namespace, manifests, images, foreign)
+    return Output(composed, digest_of(manifests) + (str(selectors) if selectors else ""))
 
 
 async def _developed_elsewhere(unit: _Unit, scope: Scope) -> list[DevTarget]:
@@ -261,8 +265,9 @@ async def _developed_elsewhere(unit: _Unit, scope: Scope) -> list[DevTarget]:
 
 
 async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
-    manifests, images, targets = values[unit.step("compose")]
-    foreign = [await find_foreign(plan.scope.client, target, unit.namespace, manifests) for target in targets]
+    composed: Composed = values[unit.step("compose")]
+    manifests, images = composed.manifests, composed.images
+    foreign = [await find_foreign(plan.scope.client, one, unit.namespace, manifests) for one in composed.foreign]
     await unit.hooks.run("before-deploy", images=images, manifests=manifests)
     applied = await apply(
         plan.scope.client,
