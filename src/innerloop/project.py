@@ -224,14 +224,14 @@ class Environment(Model, frozen=True, kw_only=True):
     """Put on every object, so that a cluster's tools can tell environments apart."""
 
 
-Gate = Literal["schema", "plain-secret", "mutable-tag", "local-value", "namespace", "policy", "random"]
+Gate = Literal["schema", "plain-secret", "mutable-tag", "local-value", "namespace", "policy", "random", "target"]
 """What a promotion is checked for: unknown fields and kinds, Secrets that anyone can read, images without a digest, the
 laptop's values and the dev overlay, objects without a namespace, the project's own policies, output that differs from
-render to render."""
+render to render, a target folder that someone edited or that is another project's."""
 
 
 class Exemption(Model, frozen=True, kw_only=True):
-    """An object that a gate lets through."""
+    """An object that a gate lets through; for ``target`` the command line has a word, not the project."""
 
     gate: Gate
     object: str

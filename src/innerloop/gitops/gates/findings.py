@@ -8,11 +8,11 @@ from innerloop.project import Gate
 
 
 class Finding(NamedTuple):
-    """Something that stops a promotion, unless it is allowed."""
+    """Something that stops a promotion, unless it is allowed. Never has the value of a Secret in it."""
 
     gate: Gate
     object: str
-    """``Kind/name``; empty for what concerns no single object."""
+    """``Kind/name``; ``Variable/NAME`` for a value of the configuration; empty for what concerns neither."""
     message: str
     where: str
     """Template or file that it comes from, with its line where it is known."""
