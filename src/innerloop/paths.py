@@ -10,6 +10,9 @@ from innerloop.errors import LoopError
 PROJECT_STATE = ".loop"
 """Folder beside ``loop.yaml`` with the chosen context, locks and sockets; carries its own ``.gitignore``."""
 
+LOCK_FILE = "loop.lock"
+"""File beside ``loop.yaml`` with what environments are rendered with."""
+
 
 def cache_dir() -> Path:
     """What can be made again: compiled node, base images, charts, clones."""

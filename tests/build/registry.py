@@ -40,6 +40,9 @@ class FakeRegistry:
         if "uploads" in parts:
             return await self._upload(request)
         path, area, what = "/".join(parts[:-2]), parts[-2], parts[-1]
+        if area == "tags":
+            tags = [name.removeprefix(f"{path}:") for name in self.manifests if name.startswith(f"{path}:")]
+            return web.json_response({"name": path, "tags": [tag for tag in tags if not tag.startswith("sha256:")]})
         if area == "blobs":
             return _content(self.blobs.get(what), "application/octet-stream", what)
         if request.method == "PUT":

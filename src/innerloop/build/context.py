@@ -21,7 +21,7 @@ from typing import NamedTuple
 from innerloop.build.dockerignore import Ignore, Matched
 from innerloop.build.records import read_record, write_record
 from innerloop.errors import LoopError
-from innerloop.paths import PROJECT_STATE
+from innerloop.paths import LOCK_FILE, PROJECT_STATE
 
 TICK_NS = 2_000_000_000
 """The coarsest clock of a file system in use: FAT's two seconds."""
@@ -67,7 +67,10 @@ def context_digest(context: Path, ignore: Ignore) -> bytes:
 
 
 def entries(context: Path, ignore: Ignore) -> Iterator[Entry]:
-    """All that counts in a context, in no particular order; sockets never do, nor does the project's state folder."""
+    """All that counts in a context, in no particular order.
+
+    Sockets never do, nor the project's state folder, nor its lock, which tells what was built.
+    """
     pending: list[tuple[str, Matched | None]] = [("", None)]
     enter, excluded = ignore.enter, ignore.excluded
     while pending:
@@ -82,7 +85,7 @@ def entries(context: Path, ignore: Ignore) -> Iterator[Entry]:
                     pending.append((path, matched))
                 else:
                     continue
-            if not left_out:
+            if not left_out and entry.name != LOCK_FILE:
                 yield Entry(path, entry)
 
 

@@ -18,7 +18,7 @@ from innerloop.config.sources import Definitions
 from innerloop.errors import Location, LoopError
 from innerloop.project import Project, Variable
 
-__all__ = ["Options", "find", "load"]
+__all__ = ["Options", "environment_names", "find", "load"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +75,11 @@ def load(file: Path, options: Options) -> Project:
         namespace=namespace,
         environment=options.env,
     )
+
+
+def environment_names(file: Path) -> tuple[str, ...]:
+    """The environments of a file, whatever values its variables have. Raises LoopError for what cannot be read."""
+    return tuple(_head(_parse(Path(os.path.abspath(file)))).environments)
 
 
 def _parse(file: Path) -> Mapping:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from innerloop import __version__
 from innerloop import plugins as plugin_files
-from innerloop.config.variables import BUILT_IN
 from innerloop.errors import single_failure
 from innerloop.events import Emit
-from innerloop.gitops import determinism
+from innerloop.gitops import determinism, locked
+from innerloop.gitops.lock import Lock, read_lock
+from innerloop.gitops.origins import Made, provenance_of
 from innerloop.gitops.placing import placed
-from innerloop.gitops.provenance import Provenance, SourceCommit
+from innerloop.gitops.provenance import Provenance
 from innerloop.gitops.scopes import cluster_wide_kinds, read_definitions
 from innerloop.gitops.source_commit import source_commit
-from innerloop.gitops.templates import filled_templates, relative
+from innerloop.gitops.templates import filled_templates
 from innerloop.hooks import hooks_alone
 from innerloop.manifest import Manifest
 from innerloop.plugins import Plugins
 from innerloop.project import Environment, Project
-from innerloop.references import repository
 from innerloop.render import engines
 from innerloop.render.evidence import Evidence, Varying, differing
-from innerloop.render.images import image_references
 from innerloop.render.inputs import input_paths
 from innerloop.render.rendering import render
 
@@ -49,27 +47,30 @@ async def render_environment(project: Project, *, plugins: Plugins | None = None
     """The environment that ``project`` was loaded for, as by ``cli.options.load_environment``.
 
     No file of the project is written. Dependencies are no part of it: they are promoted as projects of their own.
-    Raises LoopError.
+    Raises LoopError, also where the result would be another one next time, or is not what the lock has.
     """
     assert project.environment is not None, "the project was loaded for no environment"
     environment = project.environments[project.environment]
     environment = msgspec.structs.replace(environment, namespace=project.namespace)
+    lock = read_lock(project.folder) or Lock()
+    versions = await engines.versions(project)
+    locked.check_engines(project, lock, versions)
     evidence = Evidence()
     try:
         async with asyncio.TaskGroup() as group:
-            rendering = render_project(project, plugins=plugins, emit=emit, evidence=evidence)
+            rendering = render_project(locked.pinned(project, lock), plugins=plugins, emit=emit, evidence=evidence)
             stream = group.create_task(rendering, name="render")
-            versions = group.create_task(engines.versions(project), name="engine versions")
-            commit = group.create_task(
-                source_commit(project.folder, _rendered_paths(project), emit), name="source commit"
-            )
+            asking = source_commit(project.folder, _rendered_paths(project), emit)
+            commit = group.create_task(asking, name="source commit")
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
     determinism.judge(evidence, project, emit)
-    manifests = tuple(stream.result())
+    await locked.check_sources(project, lock, evidence)
+    await locked.warn_of_changes(project, lock, commit.result(), emit)
+    manifests = tuple(locked.with_locked_images(stream.result(), lock))
     templates = filled_templates(project)
-    made = Made(project, manifests, templates, {"innerloop": __version__, **versions.result()})
-    return Rendered(environment, manifests, templates, _provenance(made, commit.result()))
+    made = Made(project, environment, manifests, templates, {"innerloop": __version__, **versions})
+    return Rendered(environment, manifests, templates, provenance_of(made, commit.result()))
 
 
 async def render_project(
@@ -84,11 +85,9 @@ async def render_project(
     hooks = hooks_alone(project, plugins, emit)
     await hooks.run("before-render")
     manifests = await render(project, namespace=project.namespace, plugins=plugins, evidence=evidence)
-    again = (
-        [Manifest(copy.deepcopy(one.object), one.source) for one in manifests] if _is_checked(plugins, evidence) else []
-    )
+    again = _copies(manifests) if evidence is not None and plugins.hooks.get("after-render") else None
     manifests = await hooks.after_render(manifests)
-    if evidence is not None and again:
+    if evidence is not None and again is not None:
         second = await plugins.after_render(again, project)
         where = project.where("plugins")
         evidence.varying += [
@@ -104,56 +103,11 @@ async def render_project(
     )
 
 
-def _is_checked(plugins: Plugins, evidence: Evidence | None) -> bool:
-    """Whether functions of plugins have to show that they do the same twice."""
-    return evidence is not None and bool(plugins.hooks.get("after-render"))
+def _copies(manifests: list[Manifest]) -> list[Manifest]:
+    """For functions that may write into what they are given."""
+    return [Manifest(copy.deepcopy(manifest.object), manifest.source) for manifest in manifests]
 
 
 def _rendered_paths(project: Project) -> list[Path]:
+    """All but the lock: a pipeline writes it before it is committed, and what it says of images is told anyway."""
     return [*project.files, *project.plugins, *input_paths(project)]
-
-
-class Made(NamedTuple):
-    """What the provenance is told from."""
-
-    project: Project
-    manifests: tuple[Manifest, ...]
-    templates: dict[str, bytes]
-    engines: dict[str, str]
-
-
-def _provenance(made: Made, commit: SourceCommit) -> Provenance:
-    images = {repository(use.reference): use.reference for use in image_references(made.manifests)}
-    return Provenance(
-        project=made.project.name,
-        environment=made.project.environment or "",
-        source=commit,
-        images=dict(sorted(images.items())),
-        engines=made.engines,
-        inputs=_inputs(made, images),
-    )
-
-
-def _inputs(made: Made, images: dict[str, str]) -> str:
-    """The same on every machine that renders the same: paths count from the project's folder."""
-    project = made.project
-    environment = project.environments[project.environment or ""]
-
-    def encode(value: Any) -> str:
-        return relative(value, project.folder) if isinstance(value, Path) else str(value)
-
-    facts = {
-        "name": project.name,
-        "manifests": project.manifests,
-        "variables": {name: one.value for name, one in project.variables.items() if name not in BUILT_IN},
-        "namespace": project.namespace,
-        "labels": environment.labels,
-        "engines": made.engines,
-        "images": images,
-        "templates": {name: hashlib.sha256(content).hexdigest() for name, content in made.templates.items()},
-        "plugins": {relative(file, project.folder): file.read_text() for file in project.plugins},
-    }
-    encoded = msgspec.json.encode(facts, enc_hook=encode, order="deterministic").decode()
-    # charts and patterns are text with the absolute path in it
-    portable = encoded.replace(msgspec.json.encode(str(project.folder)).decode()[1:-1], "")
-    return hashlib.sha256(portable.encode()).hexdigest()

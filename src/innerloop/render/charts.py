@@ -26,7 +26,9 @@ from innerloop.render import repositories, trees
 
 DAY_SECONDS = 24 * 3600
 
-_BESIDE = "file://"
+BESIDE = "file://"
+"""How the address of a dependency begins that is no repository."""
+
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+([-+].*)?")
 
 
@@ -88,9 +90,9 @@ def local_dependencies(folder: Path, where: Location, above: tuple[Path, ...] = 
     inside = Location(shown(folder / "Chart.yaml"))
     for dependency in dependencies(describe(folder, where)):
         repository = str(dependency.get("repository") or "")
-        if not repository.startswith(_BESIDE):
+        if not repository.startswith(BESIDE):
             continue
-        other = Path(os.path.normpath(folder / repository.removeprefix(_BESIDE)))
+        other = Path(os.path.normpath(folder / repository.removeprefix(BESIDE)))
         if other in path:
             circle = " → ".join(shown(chart) for chart in (*path, other))
             raise LoopError(f"charts depend on each other in a circle: {circle}", where=inside)
@@ -156,7 +158,7 @@ def _is_incomplete(chart: Path, where: Location) -> bool:
     locked = {entry.get("name"): str(entry.get("version")) for entry in _locked(chart)}
     for dependency in dependencies(describe(chart, where)):
         repository, name = str(dependency.get("repository") or ""), str(dependency.get("name"))
-        if repository.startswith(_BESIDE) or (repository and not _is_there(chart / "charts", name, locked.get(name))):
+        if repository.startswith(BESIDE) or (repository and not _is_there(chart / "charts", name, locked.get(name))):
             return True
     return False
 

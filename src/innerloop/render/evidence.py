@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from innerloop.errors import Location
 from innerloop.manifest import Manifest, ObjectKey
-from innerloop.project import HelmSource
+from innerloop.render.their_charts import TheirChart
 
 
 class Varying(NamedTuple):
@@ -29,20 +28,13 @@ class Lookup(NamedTuple):
     where: Location
 
 
-class PulledChart(NamedTuple):
-    """A chart of someone else."""
-
-    source: HelmSource
-    folder: Path
-
-
 class Evidence:
     """Collects it while the sources are rendered; each is then rendered twice."""
 
     def __init__(self) -> None:
         self.varying: list[Varying] = []
         self.lookups: list[Lookup] = []
-        self.charts: list[PulledChart] = []
+        self.charts: list[TheirChart] = []
         self.bases: list[str] = []
         """Names in kustomizations that are no local path."""
 

@@ -25,9 +25,10 @@ from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Project
 from innerloop.render import charts, helm_errors, programs, trees, volatile
 from innerloop.render.documents import chunks, manifests_of
-from innerloop.render.evidence import Evidence, Lookup, PulledChart, Varying, differing
+from innerloop.render.evidence import Evidence, Lookup, Varying, differing
 from innerloop.render.files import source_name
 from innerloop.render.outputs import program_identity, remembered
+from innerloop.render.their_charts import theirs
 
 HOOK = "helm.sh/hook"
 KEPT_HOOKS = frozenset(("pre-install", "post-install", "crd-install"))
@@ -77,7 +78,7 @@ async def render_helm(
         second = await remembered(("again", *inputs), again)
         if second != output:
             evidence.varying += _varying(manifests, _manifests(second, chart, project), chart, project)
-        _observe(source, chart, evidence, project)
+        _observe(source, chart, evidence)
     return manifests
 
 
@@ -93,13 +94,12 @@ def _varying(first: list[Manifest], second: list[Manifest], chart: charts.Chart,
         yield Varying(manifest.key, manifest.source, use and _place(use, chart), use.function if use else "")
 
 
-def _observe(source: HelmSource, chart: charts.Chart, evidence: Evidence, project: Project) -> None:
+def _observe(source: HelmSource, chart: charts.Chart, evidence: Evidence) -> None:
     """What else there is to know of a chart."""
     asking = next(volatile.uses(chart.folder, volatile.LOOKUP), None)
     if asking:
         evidence.lookups.append(Lookup(chart.name, _place(asking, chart)))
-    if chart.origin is None and not charts.is_local(source):
-        evidence.charts.append(PulledChart(source, chart.folder))
+    evidence.charts += theirs(source, chart)
 
 
 def _place(use: volatile.Use, chart: charts.Chart) -> Location:

@@ -7,7 +7,7 @@ list of kinds, and nothing else that happens to be called ``image`` is touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.manifest import Manifest
@@ -16,6 +16,7 @@ from innerloop.references import repository
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 
 Path = tuple[str | int, ...]
+Change = Callable[[str], str]
 
 
 class ImageUse(NamedTuple):
@@ -41,39 +42,44 @@ def replace_images(manifests: Iterable[Manifest], built: Mapping[str, str]) -> l
     Manifests that use none of them are handed on as they are, the others as copies.
     """
     references = {repository(name): reference for name, reference in built.items()}
-    return [_replaced(manifest, references) for manifest in manifests]
+    return change_images(manifests, lambda image: references.get(repository(image), image))
 
 
-def _replaced(manifest: Manifest, references: Mapping[str, str]) -> Manifest:
-    changed = _with_images(manifest.object, references)
+def change_images(manifests: Iterable[Manifest], change: Change) -> list[Manifest]:
+    """The manifests with what ``change`` makes of each reference; copies where that is something else."""
+    return [_changed(manifest, change) for manifest in manifests]
+
+
+def _changed(manifest: Manifest, change: Change) -> Manifest:
+    changed = _with_images(manifest.object, change)
     return manifest if changed is manifest.object else Manifest(changed, manifest.source)
 
 
-def _with_images(node: Any, references: Mapping[str, str]) -> Any:
+def _with_images(node: Any, change: Change) -> Any:
     """The node itself where nothing in it changes, else a copy that shares what does not."""
     if isinstance(node, dict):
         changed = {
-            key: _with_image_list(value, references) if key in CONTAINER_LISTS else _with_images(value, references)
+            key: _with_image_list(value, change) if key in CONTAINER_LISTS else _with_images(value, change)
             for key, value in node.items()
         }
         return node if all(changed[key] is node[key] for key in node) else changed
     if isinstance(node, list):
-        items = [_with_images(item, references) for item in node]
+        items = [_with_images(item, change) for item in node]
         return node if all(new is old for new, old in zip(items, node, strict=True)) else items
     return node
 
 
-def _with_image_list(node: Any, references: Mapping[str, str]) -> Any:
+def _with_image_list(node: Any, change: Change) -> Any:
     if not isinstance(node, list):
-        return _with_images(node, references)
-    items = [_with_image(_with_images(item, references), references) for item in node]
+        return _with_images(node, change)
+    items = [_with_image(_with_images(item, change), change) for item in node]
     return node if all(new is old for new, old in zip(items, node, strict=True)) else items
 
 
-def _with_image(container: Any, references: Mapping[str, str]) -> Any:
+def _with_image(container: Any, change: Change) -> Any:
     image = container.get("image") if isinstance(container, dict) else None
-    new = references.get(repository(image)) if isinstance(image, str) else None
-    return container if new is None or new == image else {**container, "image": new}
+    new = change(image) if isinstance(image, str) else image
+    return container if new == image else {**container, "image": new}
 
 
 def _containers(node: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -6,6 +6,7 @@ they lie as they do in the user's tree, so that ``../base`` stays right and mess
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from innerloop import processes
 from innerloop.config.files import shown
+from innerloop.config.yaml import dump_all
 from innerloop.errors import Location, LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import KustomizeSource, Project
@@ -57,6 +59,15 @@ async def render_kustomize(
     if evidence is not None and (second := await remembered(("again", *inputs), build)) != output:
         evidence.varying += [Varying(one.key, one.source, where) for one in differing(read(output), read(second))]
     return read(output)
+
+
+async def remote_digest(name: str) -> str:
+    """A hash of the objects that a remote base is now: ``sha256:…``. Raises LoopError when it cannot be had."""
+    with tempfile.TemporaryDirectory(prefix="innerloop-") as temporary:
+        folder = Path(temporary)
+        (folder / kustomizations.NAMES[0]).write_text(dump_all([{"resources": [name]}]))
+        output = await _build([*programs.kustomize(), temporary], None, folder)
+    return f"sha256:{hashlib.sha256(output.encode()).hexdigest()}"
 
 
 async def _build_filled(command: list[str], folder: Path, needed: Contents) -> str:

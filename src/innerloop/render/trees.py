@@ -20,6 +20,16 @@ def digest(paths: Iterable[Path]) -> str:
     return found.hexdigest()
 
 
+def portable_digest(folder: Path) -> str:
+    """The same hash for the same files below a folder, wherever it is: ``sha256:…``."""
+    found = hashlib.sha256()
+    for file in files_below(folder):
+        content = file.read_bytes()
+        found.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode(errors="surrogateescape"))
+        found.update(content)
+    return f"sha256:{found.hexdigest()}"
+
+
 def files_below(path: Path) -> Iterator[Path]:
     """The path itself, or all files below it where it is a folder, sorted."""
     if not path.is_dir():
