@@ -24,6 +24,7 @@ _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _SINGLE = re.compile(r"'([^']*)'")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(\$\{|.)", re.DOTALL)
+_LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$", "${": "$${", "\n": ""}
 
 
@@ -41,6 +42,42 @@ def parse(text: str, file: str) -> dict[str, Assignment]:
             raise _no_assignment(text, position, file)
         found[head[1]], position = _value(text, head.end(), file)
     return found
+
+
+def with_value(text: str, name: str, new: str) -> str:
+    """The text in which the assignment of ``name`` that counts has another value, taken literally; all else stays.
+
+    The text must have passed ``parse``, and have the assignment.
+    """
+    if "\r\n" in text:
+        return with_value(text.replace("\r\n", "\n"), name, new).replace("\n", "\r\n")
+    spans: dict[str, tuple[int, int]] = {}
+    position = len(text) - len(text.removeprefix("\ufeff"))
+    while position < len(text):
+        if blank := _BLANK.match(text, position):
+            position = blank.end()
+            continue
+        head = _HEAD.match(text, position)
+        assert head is not None
+        start = head.end()
+        (_, _), position = _value(text, start, "")
+        written = next((found[0] for one in (_SINGLE, _DOUBLE) if (found := one.match(text, start))), "")
+        if not written:
+            line = text[start:].split("\n", 1)[0]
+            written = re.split(r"(?:^|[ \t]+)#", line, maxsplit=1)[0].rstrip()
+        spans[head[1]] = (start, start + len(written))
+    start, end = spans[name]
+    return text[:start] + _written(new, text[start : start + 1]) + text[end:]
+
+
+def _written(new: str, quote: str) -> str:
+    """A value so that it reads back as it is: in the quotes that it had where they can hold it."""
+    if quote == "'" and "'" not in new:
+        return f"'{new}'"
+    if quote != '"' and re.fullmatch(r"[\w./:@%+,-]*", new):
+        return new
+    escaped = re.sub(r'["\\$\n\r\t]', lambda match: "\\" + _LETTERS.get(match[0], match[0]), new)
+    return f'"{escaped}"'
 
 
 def _value(text: str, start: int, file: str) -> tuple[Assignment, int]:

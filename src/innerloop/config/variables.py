@@ -13,7 +13,8 @@ from innerloop.project import Origin, Variable
 
 BUILT_IN = ("LOOP_CONTEXT", "LOOP_NAMESPACE", "LOOP_ENVIRONMENT")
 
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^}\n]*)\}?")
+REFERENCE = re.compile(r"\$\$\{|\$\{([^}\n]*)\}?")
+"""``${NAME}``, and ``$${`` for the text itself."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -53,12 +54,12 @@ def replace(
             raise LoopError(f"undefined variable ${{{name}}}", where=place(match.start()), detail=detail, hint=hint)
         return value(name)
 
-    return _REFERENCE.sub(one, text) if "${" in text else text
+    return REFERENCE.sub(one, text) if "${" in text else text
 
 
 def references(text: str) -> set[str]:
     """Names of the variables that a text uses."""
-    return {match[1] for match in _REFERENCE.finditer(text) if match[1]}
+    return {match[1] for match in REFERENCE.finditer(text) if match[1]}
 
 
 def resolve(

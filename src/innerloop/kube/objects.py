@@ -39,10 +39,13 @@ async def get(client: Client, key: ObjectKey) -> dict[str, Any]:
     return found
 
 
-async def create(client: Client, obj: dict[str, Any], *, manager: str = MANAGER) -> dict[str, Any]:
+async def create(
+    client: Client, obj: dict[str, Any], *, manager: str = MANAGER, dry_run: bool = False
+) -> dict[str, Any]:
     """The object as the server made it. Raises Conflict (reason ``AlreadyExists``) when it is there."""
     collection = await _path(client, _key(obj)._replace(name=""))
-    made: dict[str, Any] = await client.request_json("POST", collection, query={"fieldManager": manager}, body=obj)
+    query = {"fieldManager": manager} | ({"dryRun": "All"} if dry_run else {})
+    made: dict[str, Any] = await client.request_json("POST", collection, query=query, body=obj)
     return made
 
 
