@@ -27,6 +27,7 @@ COMMANDS = {
     "enter": "open a terminal in a service's container",
     "exec": "run a command in a service's container",
     "forward": "forward a service's ports to this machine",
+    "harvest": "turn what was changed live into a patch of the templates",
     "logs": "follow the logs of the project's services",
     "purge": "remove everything that the project deployed",
     "render": "print the low-level manifests",
