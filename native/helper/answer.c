@@ -12,52 +12,6 @@
 #define LISTING_SIZE (64 * 1024)
 #define LISTING_KIND (FRAME_HEADER + 4) /* where a listed frame says whether it is the last */
 
-bool answer_check(struct cursor *payload) {
-    static uint8_t buffer[FRAME_HEADER + 4 + MAX_PATHS];
-    char path[PATH_MAX];
-    struct builder frame;
-    frame_begin(&frame, buffer, sizeof buffer, CHECKED);
-    put_u32(&frame, take_u32(payload));
-    while (payload->at < payload->end && !payload->broken && frame.size < sizeof buffer) {
-        struct operation operation = take_operation(payload);
-        char kind = (char)take_u8(payload);
-        uint64_t size = take_u64(payload);
-        const uint8_t *digest = take_bytes(payload, DIGEST_SIZE);
-        if (payload->broken || operation.root >= root_count)
-            return fatal("broken frame: check");
-        bool valid = copy_text(path, operation.path, operation.path_size);
-        bool exact = operation.flags & FLAG_EXACT_MODE;
-        struct target target = {&roots[operation.root], path, operation.mode & 0777, exact, NULL};
-        put_u8(&frame, valid ? (uint8_t)look_compare(&target, kind, size, digest) : MISSING);
-    }
-    if (payload->broken || payload->at < payload->end)
-        return fatal("broken frame: check");
-    return send_frame(&frame);
-}
-
-bool answer_look(struct cursor *payload) {
-    static uint8_t buffer[FRAME_HEADER + 4 + MAX_PATHS * (FOUND_SIZE + DIGEST_SIZE)];
-    char path[PATH_MAX];
-    struct builder frame;
-    frame_begin(&frame, buffer, sizeof buffer, LOOKED);
-    put_u32(&frame, take_u32(payload));
-    while (payload->at < payload->end && !payload->broken && frame.size < sizeof buffer) {
-        struct operation operation = take_operation(payload);
-        uint8_t digest[DIGEST_SIZE] = {0};
-        struct found found = {.kind = '-'};
-        if (payload->broken || operation.root >= root_count)
-            return fatal("broken frame: look");
-        if (copy_text(path, operation.path, operation.path_size))
-            found = look_up(&roots[operation.root], path, digest);
-        put_found(&frame, &found);
-        put_bytes(&frame, digest, DIGEST_SIZE);
-    }
-    if (payload->broken || payload->at < payload->end)
-        return fatal("broken frame: look");
-    tree_forget();
-    return send_frame(&frame);
-}
-
 static void begin_listing(struct builder *frame, uint32_t id, uint8_t kind) {
     static uint8_t buffer[LISTING_SIZE];
     frame_begin(frame, buffer, sizeof buffer, LISTED);
@@ -79,8 +33,12 @@ static bool send_not_listed(uint32_t id, int error) {
 static bool add_entry(struct builder *frame, uint32_t id, int folder, const char *name) {
     size_t size = strlen(name);
     bool dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-    if (dots || is_temporary(name))
+    if (dots)
         return true;
+    if (is_temporary(name)) {
+        leftover_remove(folder, name);
+        return true;
+    }
     struct found found = look_at(folder, name, NULL);
     if (found.kind == '-')
         return true;

@@ -13,24 +13,36 @@
 #define ONLY_NEW 1 /* RENAME_NOREPLACE, renameat2(2) */
 #define EXCHANGE 2 /* RENAME_EXCHANGE */
 
-/* What root makes belongs to whom the replaced file, or else the folder, belongs to: the program may run as another
- * user than this process. Failure is no error: the file arrives all the same. */
-static void give_to_owner(int folder, const char *name, const struct stat *former) {
+static bool is_root(void) {
+    static int known = -1;
+    if (known < 0)
+        known = geteuid() == 0;
+    return known;
+}
+
+void give_to_owner(int folder, const char *name, const struct stat *made, const struct stat *former) {
     struct stat parent;
-    if (geteuid() != 0 || (!former && fstat(folder, &parent) != 0))
+    if (!is_root() || (!former && fstat(folder, &parent) != 0))
         return;
     const struct stat *owner = former ? former : &parent;
+    if (made->st_uid == owner->st_uid && made->st_gid == owner->st_gid)
+        return;
+    /* failure is no error: the file arrives all the same */
     if (fchownat(folder, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) != 0)
         return;
 }
 
-/* Python's .pyc files, HTTP caches and make compare whole seconds and the size: two edits of equal size within one
- * second must not look the same to them. */
-static void tell_apart(int folder, const char *name, const struct stat *former) {
+static void give_new_to_owner(int folder, const char *name) {
+    struct stat made;
+    if (is_root() && fstatat(folder, name, &made, AT_SYMLINK_NOFOLLOW) == 0)
+        give_to_owner(folder, name, &made, NULL);
+}
+
+void tell_apart(int folder, const char *name, uint64_t size, const struct stat *former) {
     struct stat new;
-    if (!former || !S_ISREG(former->st_mode) || fstatat(folder, name, &new, AT_SYMLINK_NOFOLLOW) != 0)
+    if (!former || !S_ISREG(former->st_mode) || (uint64_t)former->st_size != size)
         return;
-    if (new.st_size != former->st_size || new.st_mtim.tv_sec > former->st_mtim.tv_sec)
+    if (fstatat(folder, name, &new, AT_SYMLINK_NOFOLLOW) != 0 || new.st_mtim.tv_sec > former->st_mtim.tv_sec)
         return;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = former->st_mtim.tv_sec + 1}};
     if (utimensat(folder, name, times, AT_SYMLINK_NOFOLLOW) != 0)
@@ -43,12 +55,18 @@ static int move_to_new(int from_folder, const char *from, int folder, const char
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return errno == EEXIST ? E_CHANGED : errno;
+    struct stat found;
+    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0)
+        return E_CHANGED;
     return renameat(from_folder, from, folder, name) == 0 ? 0 : errno;
 }
 
-static void temporary_name(char *name, size_t size) {
+void temporary_name(char name[TEMPORARY_SIZE]) {
     static unsigned count;
-    snprintf(name, size, ".loop-%ld-%u.tmp", (long)getpid(), ++count);
+    static long process;
+    if (!process)
+        process = (long)getpid();
+    snprintf(name, TEMPORARY_SIZE, TEMPORARY_PREFIX "%ld-%u.tmp", process, ++count);
 }
 
 /* Whether a rename moved what was looked at. (It also sets the ctime, so that says nothing.) */
@@ -73,8 +91,8 @@ static int replace_what_was(int from_folder, const char *from, int folder, const
 }
 
 static int remove_what_was(int folder, const char *name, const struct stat *was) {
-    char aside[48];
-    temporary_name(aside, sizeof aside);
+    char aside[TEMPORARY_SIZE];
+    temporary_name(aside);
     int error = move_to_new(folder, name, folder, aside);
     if (error)
         return error == ENOENT ? E_CHANGED : error;
@@ -93,19 +111,20 @@ static int remove_empty_folder(int folder, const char *name) {
 
 static int move_guarded(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
     struct stat was;
+    if (guard->kind == '-')
+        return move_to_new(from_folder, from, folder, name);
     bool exists = fstatat(folder, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
     int error = guard_error(folder, name, guard);
     if (!error && guard->kind == 'd')
         error = remove_empty_folder(folder, name);
     if (error)
         return error;
-    if (guard->kind == '-' || guard->kind == 'd')
+    if (guard->kind == 'd')
         return move_to_new(from_folder, from, folder, name);
     return exists ? replace_what_was(from_folder, from, folder, name, &was) : E_CHANGED;
 }
 
-/* Rename that also replaces an empty folder. */
-static int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
+int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
     if (guard)
         return move_guarded(from_folder, from, folder, name, guard);
     if (renameat(from_folder, from, folder, name) == 0)
@@ -119,17 +138,18 @@ static int move(int from_folder, const char *from, int folder, const char *name,
 
 bool is_temporary(const char *name) {
     const char digits[] = "0123456789";
-    if (strncmp(name, ".loop-", 6) != 0)
+    if (strncmp(name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
         return false;
-    size_t pid = strspn(name + 6, digits);
-    if (pid == 0 || name[6 + pid] != '-')
+    name += strlen(TEMPORARY_PREFIX);
+    size_t process = strspn(name, digits);
+    if (process == 0 || name[process] != '-')
         return false;
-    size_t count = strspn(name + 7 + pid, digits);
-    return count > 0 && strcmp(name + 7 + pid + count, ".tmp") == 0;
+    name += process + 1;
+    size_t count = strspn(name, digits);
+    return count > 0 && strcmp(name + count, ".tmp") == 0;
 }
 
-/* The folder of a target, made if need be; but not where the guard wants something to be in it already. */
-static int target_folder(const struct target *target, const char **name) {
+int target_folder(const struct target *target, const char **name) {
     bool exists = target->guard && target->guard->kind != '-';
     int folder = tree_parent(target->root, target->path, !exists, name);
     return exists && folder < 0 && is_absent(-folder) ? -E_CHANGED : folder;
@@ -155,22 +175,22 @@ int change_folder(const struct target *target) {
         error = errno;
     if (error)
         return error;
-    if (mkdirat(folder, name, 0700) != 0)
+    if (mkdirat(folder, name, target->mode) != 0)
         return errno == EEXIST && target->guard ? E_CHANGED : errno;
-    give_to_owner(folder, name, NULL);
-    return fchmodat(folder, name, target->mode, 0) != 0 ? errno : 0;
+    give_new_to_owner(folder, name);
+    return 0;
 }
 
 int change_link(const struct target *target, const char *to) {
     const char *name;
-    char temporary[48];
+    char temporary[TEMPORARY_SIZE];
     int folder = target_folder(target, &name);
     if (folder < 0)
         return -folder;
-    temporary_name(temporary, sizeof temporary);
+    temporary_name(temporary);
     if (symlinkat(to, folder, temporary) != 0)
         return errno;
-    give_to_owner(folder, temporary, NULL);
+    give_new_to_owner(folder, temporary);
     int error = move(folder, temporary, folder, name, target->guard);
     if (error)
         unlinkat(folder, temporary, 0);
@@ -230,7 +250,7 @@ static int move_with_mode(
         return errno;
     error = move(from_folder, from, folder, name, target->guard);
     if (!error && replaces)
-        tell_apart(folder, name, &former);
+        tell_apart(folder, name, (uint64_t)source->st_size, &former);
     return error;
 }
 
@@ -267,86 +287,3 @@ int change_mode(const struct target *target) {
         return E_LINK;
     return fchmodat(folder, name, wanted_mode(&found, target->mode, target->exact), 0) != 0 ? errno : 0;
 }
-
-static int make_temporary(struct incoming *file, int parent) {
-    for (;;) {
-        temporary_name(file->temporary, sizeof file->temporary);
-        file->fd = openat(parent, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (file->fd < 0)
-            return errno;
-        if (leftover_lock(file->fd))
-            return 0;
-        close(file->fd);
-    }
-}
-
-int incoming_begin(struct incoming *file, const struct target *target) {
-    const char *name;
-    int shared = target_folder(target, &name);
-    if (shared < 0)
-        return -shared;
-    int parent = fcntl(shared, F_DUPFD_CLOEXEC, 3);
-    if (parent < 0)
-        return errno;
-    int error = make_temporary(file, parent);
-    if (error) {
-        close(parent);
-        return error;
-    }
-    file->parent = parent;
-    file->mode = target->mode;
-    file->exact = target->exact;
-    file->guarded = target->guard != NULL;
-    if (target->guard)
-        file->guard = *target->guard;
-    memcpy(file->name, name, strlen(name) + 1);
-    sha256_begin(&file->hash);
-    return 0;
-}
-
-int incoming_data(struct incoming *file, const uint8_t *data, size_t size) {
-    sha256_add(&file->hash, data, size);
-    while (size > 0) {
-        ssize_t written = write(file->fd, data, size);
-        if (written < 0 && errno != EINTR)
-            return errno;
-        if (written > 0)
-            data += written, size -= (size_t)written;
-    }
-    return 0;
-}
-
-int incoming_end(struct incoming *file, const uint8_t *digest) {
-    uint8_t found[DIGEST_SIZE];
-    struct stat stat;
-    sha256_end(&file->hash, found);
-    bool exists = fstatat(file->parent, file->name, &stat, AT_SYMLINK_NOFOLLOW) == 0;
-    const struct stat *former = exists ? &stat : NULL;
-    int error = memcmp(found, digest, DIGEST_SIZE) == 0 ? 0 : E_CHANGED;
-    if (!error) {
-        give_to_owner(file->parent, file->temporary, former);
-        if (fchmod(file->fd, wanted_mode(former, file->mode, file->exact)) != 0)
-            error = errno;
-        tell_apart(file->parent, file->temporary, former);
-    }
-    /* some file systems tell about a full disk only here */
-    if (close(file->fd) != 0 && !error)
-        error = errno;
-    if (!error)
-        error = move(file->parent, file->temporary, file->parent, file->name, file->guarded ? &file->guard : NULL);
-    if (error)
-        unlinkat(file->parent, file->temporary, 0);
-    close(file->parent);
-    file->parent = -1;
-    return error;
-}
-
-void incoming_abort(struct incoming *file) {
-    if (file->parent < 0)
-        return;
-    unlinkat(file->parent, file->temporary, 0);
-    close(file->fd);
-    close(file->parent);
-    file->parent = -1;
-}
-

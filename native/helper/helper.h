@@ -165,7 +165,8 @@ void frame_end(struct builder *frame);
 
 struct root {
     const char *path;
-    int fd; /* -1: not open */
+    int fd;    /* -1: not open */
+    bool tidy; /* no leftovers are in the folder itself */
 };
 
 extern struct root roots[MAX_ROOTS];
@@ -186,6 +187,9 @@ int tree_root(struct root *root, bool create);
 int tree_parent(struct root *root, const char *path, bool create, const char **name);
 /* A folder, to be closed by the caller, good for stepping into it only (O_PATH); or -error. */
 int tree_open(struct root *root, const char *path);
+/* The folder of the last tree_parent() is the caller's from here on, and is given back in the end. */
+int tree_take(void);
+void tree_give_back(int folder);
 /* Close the folders kept open between operations: others may replace them, and their end is told only when nobody holds
  * them. */
 void tree_forget(void);
@@ -196,7 +200,6 @@ void tree_describe_folder(struct root *root, const char *path, char *text, size_
 
 /* What is under a name. With `digest`, also the SHA-256 of a file's content or a link's target, else zeros. */
 struct found look_at(int folder, const char *name, uint8_t *digest);
-struct found look_up(struct root *root, const char *path, uint8_t digest[DIGEST_SIZE]);
 /* 0 when what is under a name is what the guard says, or there is no guard. */
 int guard_error(int folder, const char *name, const struct guard *guard);
 /* 0 when a file has this content. */
@@ -213,8 +216,25 @@ struct target {
     const struct guard *guard; /* NULL: none */
 };
 
+/* Bytes that are hashed in a millisecond or so. */
+#define SLICE (256 * 1024)
+
+/* A file that is hashed slice by slice. */
+struct hashing {
+    int fd; /* -1: none */
+    uint64_t left;
+    struct sha256 hash;
+};
+
+/* As look_up(), but a file of more than one slice is left to hashing_go_on(). */
+struct found look_begin(struct root *root, const char *path, uint8_t digest[DIGEST_SIZE], struct hashing *file);
+/* Of a file of more than one slice, what the result is if it has the content. */
+enum check_result compare_begin(
+    const struct target *target, char kind, uint64_t size, const uint8_t *digest, struct hashing *file);
+/* One slice; true when the digest is complete, or there is an error. */
+bool hashing_go_on(struct hashing *file, uint8_t digest[DIGEST_SIZE], int *error);
+void hashing_end(struct hashing *file);
 mode_t wanted_mode(const struct stat *former, mode_t mode, bool exact);
-enum check_result look_compare(const struct target *target, char kind, uint64_t size, const uint8_t *digest);
 
 /* ---- change.c: operations ---- */
 
@@ -225,11 +245,32 @@ int change_delete(const struct target *target);
 int change_rename(const struct target *target, const char *from, const uint8_t *digest);
 int change_mode(const struct target *target);
 
-/* A file on its way: written beside its place, renamed when complete. */
+/* For what writes, too: */
+
+#define TEMPORARY_SIZE 48
+#define TEMPORARY_PREFIX ".loop-"
+void temporary_name(char name[TEMPORARY_SIZE]);
+/* A name that files on their way have. */
+bool is_temporary(const char *name);
+/* The folder of a target, made if need be; but not where the guard wants something to be in it already. Or -error. */
+int target_folder(const struct target *target, const char **name);
+/* What root makes belongs to whom the replaced file, or else the folder, belongs to: the program may run as another
+ * user than this process. */
+void give_to_owner(int folder, const char *name, const struct stat *made, const struct stat *former);
+/* Python's .pyc files, HTTP caches and make compare whole seconds and the size: two edits of equal size within one
+ * second must not look the same to them. */
+void tell_apart(int folder, const char *name, uint64_t size, const struct stat *former);
+/* Rename that also replaces an empty folder. 0 or an error number. */
+int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard);
+
+/* ---- incoming.c ---- */
+
+/* A file on its way. */
 struct incoming {
     int parent; /* folder, -1: none under way */
     int fd;
-    char temporary[48];
+    struct stat made; /* the file as it was made */
+    char temporary[TEMPORARY_SIZE];
     char name[256];
     mode_t mode;
     bool exact, guarded;
@@ -241,13 +282,13 @@ int incoming_begin(struct incoming *file, const struct target *target);
 int incoming_data(struct incoming *file, const uint8_t *data, size_t size);
 int incoming_end(struct incoming *file, const uint8_t *digest);
 void incoming_abort(struct incoming *file);
-/* A name that files on their way have. */
-bool is_temporary(const char *name);
 
 /* ---- leftovers.c ---- */
 
-/* Mark a new file as somebody's, as long as it is open; false: it was removed as a leftover before. */
+/* Mark a new file as somebody's, as long as it is open; false: somebody takes it for a leftover. */
 bool leftover_lock(int fd);
+/* Remove a temporary file unless it is somebody's. */
+void leftover_remove(int folder, const char *name);
 /* Remove temporary files that are nobody's from a folder; "." is the parent itself. */
 void leftovers_remove(int parent, const char *name);
 
@@ -280,7 +321,7 @@ bool fatal(const char *message);
 uint8_t reason_of(int error);
 const char *words_of(int error);
 
-/* ---- operate.c and answer.c: frames from the sender; false ends the receiver ---- */
+/* ---- operate.c and answer.c: further frames from the sender; false ends the receiver ---- */
 
 bool operate(uint8_t type, struct cursor *payload);
 bool file_begin(struct cursor *payload);
@@ -288,10 +329,18 @@ bool file_data(struct cursor *payload);
 bool file_end(struct cursor *payload);
 void file_abort(void);
 
-bool answer_check(struct cursor *payload);
-bool answer_look(struct cursor *payload);
 bool answer_list(struct cursor *payload);
 bool answer_read(struct cursor *payload);
+
+/* ---- question.c: LOOK and CHECK, which may take long; false ends the receiver ---- */
+
+bool question_begin(uint8_t type, struct cursor *payload);
+/* Whether one is not answered yet. */
+bool question_is_going(void);
+/* Hash another part for it. */
+bool question_go_on(void);
+/* It is not to be answered any more. */
+void question_end(void);
 
 /* ---- clock.c ---- */
 

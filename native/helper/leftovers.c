@@ -1,29 +1,50 @@
 /* What receivers that were killed left behind.
  *
  * A file on its way is locked, and the kernel forgets the lock when its writer dies: also in another container that
- * shares the volume. So a temporary file without a lock is nobody's.
+ * shares the volume. So a temporary file without a lock is nobody's, unless it is just being moved to its place.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "helper.h"
 
-bool leftover_lock(int fd) {
-    struct stat stat;
-    /* whoever has the lock takes the new file for a leftover, or did already. A file system may know no locks: what is
-     * left there stays. */
-    bool taken = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    return !taken && (fstat(fd, &stat) != 0 || stat.st_nlink > 0);
+#define MOMENT_NS (10 * 1000000000LL)
+
+/* A file system may know no locks: what is left there stays. */
+bool leftover_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+static bool lives(pid_t process) {
+    int fd = (int)syscall(SYS_pidfd_open, process, 0);
+    if (fd < 0)
+        return errno != ESRCH && (kill(process, 0) == 0 || errno == EPERM);
+    /* what ended may not have been waited for yet */
+    struct pollfd end = {fd, POLLIN, 0};
+    bool ended = ppoll(&end, 1, &(struct timespec){0}, NULL) == 1;
+    close(fd);
+    return !ended;
 }
 
-static void remove_leftover(int folder, const char *name) {
+/* For a moment before it gets its own name, a file is not locked any more, and a link never is. Its writer tells then, as
+ * far as it is in this container; but the number may be another process' by now. */
+static bool may_be_about_to_move(const char *name, const struct stat *found) {
+    pid_t writer = (pid_t)atol(name + strlen(TEMPORARY_PREFIX));
+    bool is_new = wall_clock_ns() - nanoseconds(found->st_ctim) < MOMENT_NS;
+    return is_new && writer != getpid() && lives(writer);
+}
+
+void leftover_remove(int folder, const char *name) {
     struct stat found;
-    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0 || may_be_about_to_move(name, &found))
         return;
     int fd = S_ISREG(found.st_mode) ? openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (S_ISLNK(found.st_mode) || (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0))
@@ -42,6 +63,6 @@ void leftovers_remove(int parent, const char *name) {
     }
     for (struct dirent *entry; (entry = readdir(entries));)
         if (is_temporary(entry->d_name))
-            remove_leftover(fd, entry->d_name);
+            leftover_remove(fd, entry->d_name);
     closedir(entries);
 }

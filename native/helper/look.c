@@ -32,24 +32,51 @@ static int open_file(int folder, const char *name, struct stat *stat) {
 }
 
 /* Of the first `size` bytes: a file may grow faster than it is read. */
-static int digest_of(int fd, uint64_t size, uint8_t digest[DIGEST_SIZE]) {
-    static uint8_t part[64 * 1024];
-    struct sha256 hash;
-    sha256_begin(&hash);
-    while (size > 0) {
-        ssize_t count = read(fd, part, size < sizeof part ? (size_t)size : sizeof part);
-        if (count < 0 && errno != EINTR)
-            return errno;
-        if (count == 0)
-            break;
-        if (count > 0)
-            sha256_add(&hash, part, (size_t)count), size -= (uint64_t)count;
-    }
-    sha256_end(&hash, digest);
-    return 0;
+static void hashing_begin(struct hashing *file, int fd, uint64_t size) {
+    file->fd = fd;
+    file->left = size;
+    sha256_begin(&file->hash);
 }
 
-static struct found look_at_file(int folder, const char *name, const struct found *listed, uint8_t *digest) {
+void hashing_end(struct hashing *file) {
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}
+
+bool hashing_go_on(struct hashing *file, uint8_t digest[DIGEST_SIZE], int *error) {
+    static uint8_t part[64 * 1024];
+    *error = 0;
+    for (size_t done = 0; file->left > 0;) {
+        if (done >= SLICE)
+            return false;
+        ssize_t count = read(file->fd, part, file->left < sizeof part ? (size_t)file->left : sizeof part);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            *error = errno;
+        if (count <= 0)
+            break;
+        sha256_add(&file->hash, part, (size_t)count);
+        file->left -= (uint64_t)count;
+        done += (size_t)count;
+    }
+    if (!*error)
+        sha256_end(&file->hash, digest);
+    return true;
+}
+
+static int digest_of(int fd, uint64_t size, uint8_t digest[DIGEST_SIZE]) {
+    struct hashing file;
+    int error;
+    hashing_begin(&file, fd, size);
+    while (!hashing_go_on(&file, digest, &error))
+        continue;
+    return error;
+}
+
+static struct found look_at_file(
+    int folder, const char *name, const struct found *listed, uint8_t *digest, struct hashing *later) {
     struct stat stat;
     int fd = open_file(folder, name, &stat);
     if (fd < 0) {
@@ -57,6 +84,10 @@ static struct found look_at_file(int folder, const char *name, const struct foun
         return found.kind == '-' ? found : (struct found){'!', listed->mode, listed->size, listed->mtime};
     }
     struct found found = found_of(&stat);
+    if (later && found.size > SLICE) {
+        hashing_begin(later, fd, found.size);
+        return found;
+    }
     if (digest_of(fd, found.size, digest) != 0) {
         memset(digest, 0, DIGEST_SIZE);
         found.kind = '!';
@@ -86,7 +117,7 @@ static void look_at_link(int folder, const char *name, struct found *found, uint
     sha256_end(&hash, digest);
 }
 
-struct found look_at(int folder, const char *name, uint8_t *digest) {
+static struct found look(int folder, const char *name, uint8_t *digest, struct hashing *later) {
     struct stat stat;
     if (digest)
         memset(digest, 0, DIGEST_SIZE);
@@ -96,9 +127,11 @@ struct found look_at(int folder, const char *name, uint8_t *digest) {
     if (found.kind == 'l')
         look_at_link(folder, name, &found, digest);
     if (found.kind == 'f' && digest)
-        found = look_at_file(folder, name, &found, digest);
+        found = look_at_file(folder, name, &found, digest, later);
     return found;
 }
+
+struct found look_at(int folder, const char *name, uint8_t *digest) { return look(folder, name, digest, NULL); }
 
 static struct found look_at_root(struct root *root) {
     struct stat stat;
@@ -108,13 +141,13 @@ static struct found look_at_root(struct root *root) {
     return error ? nothing(error) : found_of(&stat);
 }
 
-struct found look_up(struct root *root, const char *path, uint8_t digest[DIGEST_SIZE]) {
+struct found look_begin(struct root *root, const char *path, uint8_t digest[DIGEST_SIZE], struct hashing *file) {
     const char *name;
     memset(digest, 0, DIGEST_SIZE);
     if (!*path)
         return look_at_root(root);
     int folder = tree_parent(root, path, false, &name);
-    return folder < 0 ? nothing(-folder) : look_at(folder, name, digest);
+    return folder < 0 ? nothing(-folder) : look(folder, name, digest, file);
 }
 
 /* Whether nothing touched a path between two looks: every change of a file sets its ctime. */
@@ -153,17 +186,48 @@ mode_t wanted_mode(const struct stat *former, mode_t mode, bool exact) {
     return keep ? (former->st_mode & 07777) | (mode & 0111) : mode;
 }
 
-enum check_result look_compare(const struct target *target, char kind, uint64_t size, const uint8_t *digest) {
+/* Of the root, a sender may compare single files only: then it never asks about the folder. */
+static void tidy_root(struct root *root, int folder) {
+    if (!root->tidy)
+        leftovers_remove(folder, ".");
+    root->tidy = true;
+}
+
+static enum check_result compare_root(struct root *root) {
+    if (tree_root(root, false) != 0)
+        return MISSING;
+    tidy_root(root, root->fd);
+    return SAME;
+}
+
+static enum check_result compare_file(
+    int folder, const char *name, const struct target *target, const uint8_t *digest, struct hashing *later) {
+    struct stat found;
+    uint8_t found_digest[DIGEST_SIZE];
+    int fd = open_file(folder, name, &found);
+    if (fd < 0)
+        return CONTENT_DIFFERS;
+    mode_t wanted = wanted_mode(&found, target->mode, target->exact);
+    enum check_result result = (found.st_mode & 07777) == wanted ? SAME : MODE_DIFFERS;
+    if ((uint64_t)found.st_size > SLICE) {
+        hashing_begin(later, fd, (uint64_t)found.st_size);
+        return result;
+    }
+    int error = digest_of(fd, (uint64_t)found.st_size, found_digest);
+    close(fd);
+    return !error && memcmp(found_digest, digest, DIGEST_SIZE) == 0 ? result : CONTENT_DIFFERS;
+}
+
+enum check_result compare_begin(
+    const struct target *target, char kind, uint64_t size, const uint8_t *digest, struct hashing *file) {
     const char *name;
     uint8_t found_digest[DIGEST_SIZE];
     struct stat found;
-    if (!*target->path) {
-        if (tree_root(target->root, false) != 0)
-            return MISSING;
-        leftovers_remove(target->root->fd, ".");
-        return SAME;
-    }
+    if (!*target->path)
+        return compare_root(target->root);
     int folder = tree_parent(target->root, target->path, false, &name);
+    if (folder >= 0 && name == target->path)
+        tidy_root(target->root, folder);
     if (folder < 0 || fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
         return MISSING;
     if (kind == 'd' && S_ISDIR(found.st_mode)) {
@@ -176,9 +240,7 @@ enum check_result look_compare(const struct target *target, char kind, uint64_t 
     }
     if (kind != 'f' || !S_ISREG(found.st_mode))
         return KIND_DIFFERS;
-    if ((uint64_t)found.st_size != size || content_error(folder, name, digest) != 0)
-        return CONTENT_DIFFERS;
-    return (found.st_mode & 07777) == wanted_mode(&found, target->mode, target->exact) ? SAME : MODE_DIFFERS;
+    return (uint64_t)found.st_size == size ? compare_file(folder, name, target, digest, file) : CONTENT_DIFFERS;
 }
 
 static size_t read_part(int fd, uint64_t offset, uint8_t *part, size_t size, int *error) {

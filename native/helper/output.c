@@ -42,11 +42,14 @@ void send_alive(bool going) {
     if (going == was)
         return;
     was = going;
+    static bool handled;
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     struct itimerval timer = {.it_interval.tv_sec = ALIVE_SECONDS, .it_value.tv_sec = ALIVE_SECONDS};
     if (!going)
         timer = (struct itimerval){0};
-    sigaction(SIGALRM, &action, NULL);
+    if (!handled)
+        sigaction(SIGALRM, &action, NULL);
+    handled = true;
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 

@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -105,8 +107,8 @@ static bool handle(struct frame *frame) {
         return false;
     switch (frame->type) {
     case HELLO: return greet(&frame->payload);
-    case CHECK: return answer_check(&frame->payload);
-    case LOOK: return answer_look(&frame->payload);
+    case CHECK:
+    case LOOK: return question_begin(frame->type, &frame->payload);
     case LIST: return answer_list(&frame->payload);
     case READ: return answer_read(&frame->payload);
     case FILE_BEGIN: return file_begin(&frame->payload);
@@ -161,50 +163,78 @@ static bool take_input(void) {
     }
     memmove(input, input + done, held - done);
     held -= done;
-    send_alive(owing || held > 0);
     return true;
 }
 
-/* Takes what is there from whoever has something to say; `heard`: when the sender last had. */
-static bool wait_and_take(int64_t *heard) {
-    struct pollfd sources[3] = {
-        {STDIN_FILENO, POLLIN, 0}, {greeted ? control : -1, POLLIN, 0}, {watch_descriptor(), POLLIN, 0}};
-    int64_t left = *heard + IDLE_TIMEOUT_MS - monotonic_ms();
+/* Milliseconds until something is to be done though nobody says anything; `heard`: when the sender last did. */
+static int patience(int64_t heard) {
+    int64_t left = heard + IDLE_TIMEOUT_MS - monotonic_ms();
     int told = watch_timeout();
     int wait = left < 0 ? 0 : (int)left;
-    int ready = poll(sources, 3, told >= 0 && told < wait ? told : wait);
+    return question_is_going() ? 0 : told >= 0 && told < wait ? told : wait;
+}
+
+/* Takes what is there from whoever has something to say. */
+static bool wait_and_take(int ending, int64_t *heard) {
+    struct pollfd sources[4] = {{STDIN_FILENO, POLLIN, 0},
+                                {greeted ? control : -1, POLLIN, 0},
+                                {watch_descriptor(), POLLIN, 0},
+                                {ending, POLLIN, 0}};
+    int ready = poll(sources, 4, patience(*heard));
     if (ready < 0)
         return errno == EINTR && monotonic_ms() - *heard < IDLE_TIMEOUT_MS;
-    if (sources[1].revents && !pass_on())
+    if (sources[3].revents || (sources[1].revents && !pass_on()) || !watch_take())
         return false;
-    if (!watch_take())
-        return false;
-    bool going = ready > 0 || monotonic_ms() - *heard < IDLE_TIMEOUT_MS;
+    bool going = ready > 0 || question_is_going() || monotonic_ms() - *heard < IDLE_TIMEOUT_MS;
     if (sources[0].revents) {
         going = take_input();
         *heard = monotonic_ms();
     }
-    tree_forget();
+    if (going && question_is_going())
+        going = question_go_on();
+    /* a sender in full flow has begun its next frame; but what is watched may be replaced at any time */
+    if (held == 0 || watch_descriptor() >= 0)
+        tree_forget();
+    send_alive(owing || held > 0 || question_is_going());
     return going;
+}
+
+/* Readable once this process is asked to end: then a file on its way is removed before. */
+static int catch_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    int ending = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (ending >= 0)
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+    return ending;
 }
 
 int run_receiver(int count, char **paths) {
     if (count > MAX_ROOTS)
         return 2;
     for (root_count = 0; root_count < count; root_count++)
-        roots[root_count] = (struct root){paths[root_count], -1};
+        roots[root_count] = (struct root){paths[root_count], -1, false};
     signal(SIGPIPE, SIG_IGN);
+    int ending = catch_signals();
+    /* modes are what the sender says */
+    umask(0);
     fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
     greeted = false;
     held = 0;
     control = control_connect();
     int64_t heard = monotonic_ms();
-    while (wait_and_take(&heard))
+    while (wait_and_take(ending, &heard))
         continue;
     file_abort();
+    question_end();
     watch_end();
     tree_forget();
     if (control >= 0)
         close(control);
+    if (ending >= 0)
+        close(ending);
     return 0;
 }

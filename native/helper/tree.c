@@ -26,12 +26,14 @@ static struct {
     struct root *root;
     char path[PATH_MAX];
     int fd;
+    bool taken; /* and not forgotten since */
 } recent = {.fd = -1};
 
 static void forget_recent(void) {
     if (recent.fd >= 0)
         close(recent.fd);
     recent.fd = -1;
+    recent.taken = false;
 }
 
 void tree_forget(void) {
@@ -144,6 +146,21 @@ int tree_parent(struct root *root, const char *path, bool create, const char **n
     memcpy(recent.path, path, size);
     recent.path[size] = 0;
     return folder;
+}
+
+int tree_take(void) {
+    int folder = recent.fd;
+    recent.fd = -1;
+    recent.taken = true;
+    return folder;
+}
+
+void tree_give_back(int folder) {
+    if (recent.taken)
+        recent.fd = folder;
+    else
+        close(folder);
+    recent.taken = false;
 }
 
 void tree_describe_folder(struct root *root, const char *path, char *text, size_t size) {

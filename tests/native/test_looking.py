@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from innerloop.dev.sync import protocol
-from innerloop.dev.sync.protocol import Found, Listing, Reason
+from innerloop.dev.sync.protocol import Checked, Difference, Expected, Found, Head, Listing, Looked, Reason
 from tests.native.connecting import Helper, entries, helper_on
-from tests.native.receiver import sha256
+from tests.native.receiver import Receiver, file, sha256
 
 MANY = 100_000
+LARGE = 16 * 1024 * 1024
+Start = Callable[..., Awaitable[Receiver]]
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs another user")
 STRANGE = [b"new\nline", b"\xff\xfe", "größe ☃".encode(), b"-rf", b" ", b"n" * 255, b".loop-me.tmp", b"..."]
 
@@ -75,6 +78,65 @@ async def test_large_file_is_hashed_whole(looking: Helper, root: Path) -> None:
     content = os.urandom(3_000_001)
     (root / "large").write_bytes(content)
     assert (await looking.look(b"large")).digest == sha256(content)
+
+
+@pytest.fixture
+def large(root: Path) -> Path:
+    """A file that is hashed in many slices."""
+    with (root / "large").open("wb") as file:
+        file.truncate(LARGE)
+    return root / "large"
+
+
+def compare_large(content: int) -> Expected:
+    digest = hashlib.sha256(bytes(LARGE - 1) + bytes([content])).digest()
+    return Expected(Head(0, b"large", 0o644), b"f", LARGE, digest)
+
+
+@pytest.mark.parametrize("question", ["look", "check"])
+async def test_save_does_not_wait_for_a_large_file_to_be_hashed(
+    receiver: Start, root: Path, large: Path, question: str
+) -> None:
+    started = await receiver()
+    asked = protocol.look(1, [(0, b"large")]) if question == "look" else protocol.check(1, [compare_large(0)])
+    started.send(asked + file("saved", b"content") + protocol.commit(2))
+    assert await started.reply() == protocol.Committed(2)
+    assert (root / "saved").read_bytes() == b"content"
+    answer = await started.reply()
+    assert isinstance(answer, Looked | Checked)
+    assert answer.id == 1
+
+
+async def test_large_files_are_told_among_others_in_the_order_asked(looking: Helper, root: Path, large: Path) -> None:
+    (root / "small").write_bytes(b"content")
+    names = [b"large", b"small", b"missing", b"large", b"small"]
+    looked = await asyncio.gather(*(looking.connection.look([(0, name) for name in names]) for _ in range(3)))
+    expected = {
+        b"large": found(large, b"f", hashlib.sha256(bytes(LARGE)).digest()),
+        b"small": found(root / "small", b"f", sha256(b"content")),
+        b"missing": NOTHING,
+    }
+    assert looked == [[expected[name] for name in names]] * 3
+
+
+async def test_large_files_are_compared_by_content_and_mode(looking: Helper, large: Path) -> None:
+    large.chmod(0o644)
+    same, other = compare_large(0), compare_large(1)
+    other_mode = same._replace(head=same.head._replace(mode=0o755))
+    result = await looking.connection.check([same, other, other_mode, same])
+    assert [Difference(one) for one in result] == [
+        Difference.SAME, Difference.CONTENT, Difference.MODE, Difference.SAME,
+    ]  # fmt: skip
+
+
+async def test_large_file_that_goes_while_it_is_hashed_is_told_as_it_was(
+    receiver: Start, root: Path, large: Path
+) -> None:
+    was = found(large, b"f", hashlib.sha256(bytes(LARGE)).digest())
+    started = await receiver()
+    started.send(protocol.look(1, [(0, b"large")]) + protocol.delete(Head(0, b"large")) + protocol.commit(2))
+    assert await started.reply() == protocol.Committed(2)
+    assert await started.reply() == Looked(1, (was,))
 
 
 async def test_more_paths_than_fit_a_frame_are_answered_in_order(looking: Helper, root: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -364,32 +365,111 @@ async def test_receivers_of_different_folders_leave_each_other_alone(receiver: S
     assert (tmp_path / "one/a").read_bytes() == (tmp_path / "other/a").read_bytes() == b"2"
 
 
-@pytest.mark.parametrize("way", ["compared", "deleted"])
-async def test_what_a_killed_receiver_left_is_removed(helper: Path, receiver: Start, root: Path, way: str) -> None:
-    killed = Receiver(await asyncio.create_subprocess_exec(helper, "sync", root, stdin=-1, stdout=-1, stderr=-1))
-    await killed.greet()
-    killed.send(protocol.file_begin(Head(0, b"sub/large", 0o644)) + protocol.file_data(b"part"))
-    await until(lambda: list(root.glob("sub/.loop-*")))
+async def unfinished(helper: Path, root: Path, path: bytes) -> Receiver:
+    """A receiver with half a file."""
+    started = Receiver(await asyncio.create_subprocess_exec(helper, "sync", root, stdin=-1, stdout=-1, stderr=-1))
+    await started.greet()
+    started.send(protocol.file_begin(Head(0, path, 0o644)) + protocol.file_data(b"part"))
+    await until(lambda: list(root.rglob(".loop-*")))
+    return started
+
+
+async def look_for_leftovers(started: Receiver, folder: bytes, way: str) -> None:
+    if way == "compared":
+        await started.check([Expected(Head(0, folder), b"d", 0, bytes(32))])
+    elif way == "listed":
+        started.send(protocol.list_folder(1, 0, folder, watch=True))
+        assert isinstance(await started.reply(), protocol.Listed)
+    elif way == "deleted":
+        assert await started.commit(protocol.delete(Head(0, folder))) == []
+    else:
+        await started.check([Expected(Head(0, b"file"), b"f", 0, bytes(32))])
+
+
+@pytest.mark.parametrize(
+    ("way", "folder"), [("compared", b"sub"), ("listed", b"sub"), ("deleted", b"sub"), ("file compared", b"")]
+)
+async def test_what_a_killed_receiver_left_is_removed(
+    helper: Path, receiver: Start, root: Path, way: str, folder: bytes
+) -> None:
+    killed = await unfinished(helper, root, folder + b"/large" if folder else b"large")
     killed.process.kill()
     await killed.process.wait()
-    started = await receiver()
-    if way == "compared":
-        await started.check([Expected(Head(0, b"sub"), b"d", 0, bytes(32))])
-        assert list(root.glob("sub/.loop-*")) == []
-    else:
-        assert await started.commit(protocol.delete(Head(0, b"sub"))) == []
-        assert not (root / "sub").exists()
+    await look_for_leftovers(await receiver(), folder, way)
+    assert list(root.rglob(".loop-*")) == []
 
 
-async def test_file_on_its_way_from_elsewhere_is_not_removed(receiver: Start, root: Path, tmp_path: Path) -> None:
+async def test_what_a_receiver_left_that_this_one_ended_is_removed(helper: Path, receiver: Start, root: Path) -> None:
+    """Though nobody has waited for its end yet."""
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    former = subprocess.Popen([helper, "sync", root], stdin=pipe, stdout=nothing)  # noqa: ASYNC220 # asyncio would wait
+    assert former.stdin
+    former.stdin.write(protocol.hello() + protocol.file_begin(Head(0, b"large", 0o644)))
+    former.stdin.flush()
+    await until(lambda: list(root.glob(".loop-*")))
+    await look_for_leftovers(await receiver(), b"", "compared")
+    assert list(root.iterdir()) == []
+    assert former.wait() == -signal.SIGKILL
+    former.stdin.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_receiver_that_is_asked_to_end_removes_what_it_has_not_finished(
+    helper: Path, root: Path, number: signal.Signals
+) -> None:
+    asked = await unfinished(helper, root, b"large")
+    asked.process.send_signal(number)
+    async with asyncio.timeout(20):
+        assert await asked.process.wait() == 0
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["compared", "listed", "file compared"])
+async def test_file_on_its_way_from_elsewhere_is_not_removed(
+    receiver: Start, root: Path, tmp_path: Path, way: str
+) -> None:
     """A volume may be shared by two containers that are both developed."""
     (tmp_path / "same").symlink_to(root)
     one, other = await receiver("root"), await receiver("same")
     one.send(protocol.file_begin(Head(0, b"a", 0o644)) + protocol.file_data(b"1"))
     await until(lambda: list(root.glob(".loop-*")))
-    await other.check([Expected(Head(0, b""), b"d", 0, bytes(32))])
+    await look_for_leftovers(other, b"", way)
     assert await one.commit(protocol.file_end(sha256(b"1"))) == []
     assert (root / "a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+async def test_what_another_receiver_is_about_to_rename_is_not_removed(
+    receiver: Start, root: Path, tmp_path: Path, kind: str
+) -> None:
+    """Right before its rename a file is not locked any more, and a link never is."""
+    other = await receiver("elsewhere")
+    place = root / f".loop-{other.process.pid}-1.tmp"
+    if kind == "file":
+        place.touch()
+    else:
+        place.symlink_to("a")
+    await look_for_leftovers(await receiver(), b"", "compared")
+    assert place.is_symlink() or place.exists()
+
+
+async def test_modes_do_not_depend_on_the_umask(helper: Path, root: Path) -> None:
+    process = await asyncio.create_subprocess_exec(helper, "sync", root, stdin=-1, stdout=-1, stderr=-1, umask=0o077)
+    started = Receiver(process)
+    await started.greet()
+    await started.commit(file("made/a", b"1", 0o664), protocol.folder(Head(0, b"b", 0o775)))
+    await started.end()
+    assert [mode_of(root / name) for name in ("made", "made/a", "b")] == [0o755, 0o664, 0o775]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs another user's files")
+async def test_replaced_program_of_another_user_keeps_its_set_user_id_bit(receiver: Start, root: Path) -> None:
+    (root / "a").touch()
+    os.chown(root / "a", 1001, 1002)
+    (root / "a").chmod(0o4755)
+    started = await receiver()
+    await started.commit(file("a", b"1"))
+    assert ((root / "a").stat().st_uid, mode_of(root / "a")) == (1001, 0o4755)
 
 
 async def test_receiver_says_that_it_is_alive_until_all_is_acknowledged(receiver: Start, root: Path) -> None:

@@ -188,7 +188,7 @@ static void use_file(int folder) {
 
 static int resize(int folder, const char *name) {
     int fd = openat(folder, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    int failed = fd < 0 || ftruncate(fd, 100000) != 0;
+    int failed = fd < 0 || ftruncate(fd, SLICE + 100000) != 0;
     if (fd >= 0)
         close(fd);
     return failed;
