@@ -16,6 +16,7 @@ from innerloop.manifest import Manifest
 from tests.gitops.gates.rendered import SOURCE, checked, manifests
 
 PRIVATE = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\n"
+ENCRYPTED_FILE = "password=ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\nsops_version=3.9.0\n"
 
 
 def encoded(text: str) -> str:
@@ -65,6 +66,7 @@ def test_a_readable_value_is_told_by_its_key(data: str, key: str) -> None:
         secret("stringData: {password: '${SHOP_PASSWORD}'}"),
         secret("stringData: {password: 'op://shop/db/password'}"),
         secret("stringData: {password: 'berglas://shop/db'}"),
+        secret(f"data: {{db.env: {encoded(ENCRYPTED_FILE)}}}"),
         """
         apiVersion: bitnami.com/v1alpha1
         kind: SealedSecret

@@ -158,6 +158,20 @@ def test_the_objects_of_a_list_are_judged() -> None:
             "use flowcontrol.apiserver.k8s.io/v1 FlowSchema",
         ),
         (
+            "flowcontrol.apiserver.k8s.io/v1beta1",
+            "FlowSchema",
+            "1.36",
+            "flowcontrol.apiserver.k8s.io/v1beta1 FlowSchema is gone since Kubernetes 1.26",
+            "use flowcontrol.apiserver.k8s.io/v1 FlowSchema",
+        ),
+        (
+            "networking.k8s.io/v1beta1",
+            "IngressClass",
+            None,
+            "networking.k8s.io/v1beta1 IngressClass is gone since Kubernetes 1.22",
+            "use networking.k8s.io/v1",
+        ),
+        (
             "cert-manager.io/v1",
             "Certificate",
             None,

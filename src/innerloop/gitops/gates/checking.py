@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from innerloop.events import Emit, Notice
-from innerloop.gitops.environments import Rendered
-from innerloop.gitops.gates import custom, kubernetes, local_value, mutable_tag, namespace, plain_secret, policy, schema
+from innerloop.gitops.gates import (
+    custom,
+    kubernetes,
+    local_value,
+    mutable_tag,
+    namespace,
+    plain_secret,
+    plain_template,
+    policy,
+    schema,
+)
 from innerloop.gitops.gates.exemptions import exempt
 from innerloop.gitops.gates.findings import Finding
 from innerloop.gitops.gates.kubernetes import Kind, KindKey, Kubernetes
@@ -16,6 +25,7 @@ from innerloop.manifest import Manifest
 from innerloop.project import GitOps, Project
 
 if TYPE_CHECKING:
+    from innerloop.gitops.environments import Rendered
     from innerloop.kube.client import Client
 
 _ELSEWHERE = ("random", "target")
@@ -49,6 +59,7 @@ async def check(
         *others,
         *schema.findings(manifests, known, kinds),
         *plain_secret.findings(manifests),
+        *(plain_template.findings(rendered.templates) if gitops.layout == "cluster" else ()),
         *mutable_tag.findings(manifests, rendered.provenance.images),
         *local_value.findings(manifests, project),
         *namespace.findings(manifests, {**kinds, **known.kinds}, project, rendered.environment),

@@ -30,11 +30,12 @@ _REFERENCES = (
 _PLACEHOLDER = re.compile(r"<[A-Za-z_][\w.-]*(\s*\|[^<>]*)?>")
 _PLACEHOLDER_PATH = "avp.kubernetes.io/path"
 _ENCRYPTED = re.compile(r"ENC\[[A-Z0-9_]+,data:.*\]", re.DOTALL)
+_ENCRYPTED_FILE = re.compile(r'^\s*"?sops(_mac|_version)?"?\s*[:=]', re.MULTILINE)
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|AGE-SECRET-KEY-1[A-Z0-9]+|PuTTY-User-Key-File"
 )
 
-_HINT = (
+HINT = (
     "encrypt it (SOPS, SealedSecret), refer to it (ExternalSecret, a reference of your injector), "
     "or let the cluster have it by another way"
 )
@@ -43,17 +44,15 @@ _HINT = (
 def findings(manifests: Iterable[Manifest]) -> Iterator[Finding]:
     """One for each Secret that has a readable value, wherever an object carries it, and for each key in a ConfigMap."""
     for manifest in manifests:
-        for secret in _secrets(manifest.object):
+        for secret in secrets_in(manifest.object):
             if keys := readable_keys(secret):
                 inside = "" if secret is manifest.object else f" (in {manifest.key})"
                 name = f"Secret/{_name(secret)}" if secret is not manifest.object else str(manifest.key)
-                message = f"anyone who reads the repository can read {_listed(keys)}{inside}"
-                yield Finding("plain-secret", name, message, manifest.source, _HINT)
+                message = f"anyone who reads the repository can read {listed(keys)}{inside}"
+                yield Finding("plain-secret", name, message, manifest.source, HINT)
         if manifest.kind == "ConfigMap" and (keys := _private_keys(manifest.object)):
-            message = f"a private key is in {_listed(keys)}"
-            yield Finding(
-                "plain-secret", str(manifest.key), message, manifest.source, f"make it a Secret, then {_HINT}"
-            )
+            message = f"a private key is in {listed(keys)}"
+            yield Finding("plain-secret", str(manifest.key), message, manifest.source, f"make it a Secret, then {HINT}")
 
 
 def readable_keys(secret: dict[str, Any]) -> list[str]:
@@ -78,6 +77,16 @@ def readable_keys(secret: dict[str, Any]) -> list[str]:
     return found
 
 
+def has_private_key(text: str) -> bool:
+    """Whether text is plainly a private key, or has one in it."""
+    return _PRIVATE_KEY.search(text) is not None
+
+
+def is_encrypted_file(text: str) -> bool:
+    """Whether a text is a file that SOPS encrypted; Flux decrypts those that a generator put into a Secret."""
+    return "ENC[AES256_GCM,data:" in text and _ENCRYPTED_FILE.search(text) is not None
+
+
 def is_encrypted(obj: dict[str, Any]) -> bool:
     """Whether SOPS encrypted the object: it has a field that no Kubernetes API knows, and values that are no base64."""
     return isinstance(obj.get("sops"), dict)
@@ -87,16 +96,16 @@ def _harmless(text: str | None, annotations: dict[str, Any]) -> bool:
     if text is None:
         return False
     text = text.strip()
-    if not text or any(pattern.fullmatch(text) for pattern in _REFERENCES):
+    if not text or is_encrypted_file(text) or any(pattern.fullmatch(text) for pattern in _REFERENCES):
         return True
     return _PLACEHOLDER_PATH in annotations and _PLACEHOLDER.fullmatch(text) is not None
 
 
-def _secrets(node: Any) -> Iterator[dict[str, Any]]:
+def secrets_in(node: Any) -> Iterator[dict[str, Any]]:
     """The Secrets that an object is or carries: in a list, in a template of something that makes them."""
     if isinstance(node, list):
         for item in node:
-            yield from _secrets(item)
+            yield from secrets_in(item)
     if not isinstance(node, dict):
         return
     if (
@@ -111,7 +120,7 @@ def _secrets(node: Any) -> Iterator[dict[str, Any]]:
         yield from (item for item in node["items"] if isinstance(item, dict))
         return
     for value in node.values():
-        yield from _secrets(value)
+        yield from secrets_in(value)
 
 
 def _private_keys(config_map: dict[str, Any]) -> list[str]:
@@ -120,7 +129,7 @@ def _private_keys(config_map: dict[str, Any]) -> list[str]:
         values = config_map.get(field)
         for key, value in values.items() if isinstance(values, dict) else ():
             text = value if isinstance(value, str) else ""
-            if _PRIVATE_KEY.search((_decoded(text) or "") if decoded else text):
+            if has_private_key((_decoded(text) or "") if decoded else text):
                 found.append(f"{field}.{key}")
     return found
 
@@ -138,6 +147,6 @@ def _name(secret: dict[str, Any]) -> str:
     return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
-def _listed(keys: list[str]) -> str:
+def listed(keys: list[str]) -> str:
     shown = ", ".join(keys[:5])
     return shown if len(keys) <= 5 else f"{shown} and {len(keys) - 5} more"

@@ -7,7 +7,7 @@ from typing import Any
 
 from innerloop.config.problems import suggestion
 from innerloop.gitops.gates.findings import Finding
-from innerloop.gitops.gates.kubernetes import Going, Kind, KindKey, Kubernetes
+from innerloop.gitops.gates.kubernetes import Kind, KindKey, Kubernetes
 from innerloop.gitops.gates.plain_secret import is_encrypted
 from innerloop.gitops.gates.validation import shown, validate
 from innerloop.manifest import Manifest
@@ -84,7 +84,7 @@ def _unknown(key: KindKey, kubernetes: Kubernetes, custom: Mapping[KindKey, Kind
     others = sorted(version for version, name in (*kubernetes.kinds, *custom) if name == kind)
     going = kubernetes.going.get(key)
     if going and going.removed and going.removed <= kubernetes.minor:
-        return f"{what} is gone since Kubernetes 1.{going.removed}", _instead(going, others)
+        return f"{what} is gone since Kubernetes 1.{going.removed}", _instead(key, kubernetes, others)
     if key in kubernetes.others:
         first, last = kubernetes.others[key]
         when = f"only since 1.{first}" if first > kubernetes.minor else f"no longer after 1.{last}"
@@ -100,7 +100,11 @@ def _unknown(key: KindKey, kubernetes: Kubernetes, custom: Mapping[KindKey, Kind
     return f"no schema of {what} is known", hint
 
 
-def _instead(going: Going, others: list[str]) -> str:
-    if going.replacement:
-        return f"use {going.replacement}"
-    return f"use {', '.join(others)}" if others else "nothing takes its place: take it out"
+def _instead(key: KindKey, kubernetes: Kubernetes, others: list[str]) -> str:
+    """The hint for what is gone; a replacement may be gone itself, or be misspelt by Kubernetes."""
+    while (going := kubernetes.going.get(key)) and going.replacement:
+        api_version, _, kind = going.replacement.partition(" ")
+        key = api_version, kind
+        if key in kubernetes.kinds:
+            return f"use {going.replacement}"
+    return f"use {' or '.join(others)}" if others else "nothing takes its place: take it out"

@@ -137,7 +137,7 @@ class _Validation:
 
     def _format(self, value: Any, name: str, path: Path) -> None:
         if name == "byte" and isinstance(value, str) and not _is_base64(value):
-            self._add(path, "is no base64", "plain text belongs into stringData")
+            self._add(path, "is no base64", "plain text belongs into stringData" if path[:1] == ("data",) else "")
         elif name == "quantity" and isinstance(value, str) and not _QUANTITY.fullmatch(value):
             self._add(path, "is no quantity", "as 250m, 1.5, 128Mi, 2G")
 
