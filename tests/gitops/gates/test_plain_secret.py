@@ -164,3 +164,11 @@ def test_no_finding_of_any_gate_ever_tells_a_value(plain: str, other: str) -> No
     assert len(findings) > 3
     told = " ".join(part for one in findings for part in one)
     assert "hush" not in told and encoded(shown) not in told
+
+
+@given(secret=VALUES, before=st.text(string.ascii_letters), after=st.text(string.ascii_letters))
+def test_a_text_about_a_secret_is_masked(secret: str, before: str, after: str) -> None:
+    obj = {"kind": "Secret", "data": {"a": encoded(secret)}}
+    said = f"{before}{secret}{after}: {encoded(secret)}, {msgspec.json.encode(secret).decode()}"
+    told = plain_secret.masked(said, [obj])
+    assert secret not in told and encoded(secret) not in told

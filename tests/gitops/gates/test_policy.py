@@ -91,6 +91,15 @@ def test_what_denies_nothing_passes(folder: Path, head: str) -> None:
     assert denied(folder, rule(head)) == []
 
 
+@pytest.mark.parametrize("head", ["deny contains input.stringData.password", "warn contains input.data.password"])
+def test_what_a_rule_says_has_no_value_of_a_secret_in_it(folder: Path, head: str) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"
+    text = f"{secret}stringData: {{password: hunter2}}\ndata: {{password: aHVudGVyMg==}}\n"
+    said = judged(folder, text, leak=rule(head))
+    told = [*said.warnings, *(one.message for one in said.findings)]
+    assert len(told) == 1 and "•••" in told[0] and not {"hunter2", "aHVudGVyMg=="} & set(told[0].split())
+
+
 def test_a_warning_stops_nothing(folder: Path) -> None:
     text = rule('warn_owner contains "nobody owns it" if input.kind')
     assert judged(folder, owner=text) == Judged([], [f"{SOURCE}: Deployment/web: nobody owns it (warn_owner)"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -34,6 +35,9 @@ _ENCRYPTED_FILE = re.compile(r'^\s*"?sops(_mac|_version)?"?\s*[:=]', re.MULTILIN
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|AGE-SECRET-KEY-1[A-Z0-9]+|PuTTY-User-Key-File"
 )
+
+_SHORTEST = 4
+"""Characters of a value that is masked in a text; shorter ones are in every word."""
 
 HINT = (
     "encrypt it (SOPS, SealedSecret), refer to it (ExternalSecret, a reference of your injector), "
@@ -75,6 +79,23 @@ def readable_keys(secret: dict[str, Any]) -> list[str]:
             if not any(_harmless(one, annotations) for one in texts):
                 found.append(f"{field}.{key}")
     return found
+
+
+def masked(text: str, objects: Any) -> str:
+    """A text about objects without the values of the Secrets among them: what a rule of someone else says."""
+    values: set[str] = set()
+    for secret in secrets_in(objects):
+        for field in ("data", "stringData"):
+            found = secret.get(field)
+            for value in found.values() if isinstance(found, dict) else ():
+                for plain in (str(value), _decoded(str(value)) or ""):
+                    # as it is, and as a rule prints a whole object
+                    values |= {plain, json.dumps(plain, ensure_ascii=False)[1:-1]}
+    # the longest first: one may be a part of another
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SHORTEST:
+            text = text.replace(value, "•••")
+    return text
 
 
 def has_private_key(text: str) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 from innerloop.config.files import read, shown
 from innerloop.errors import Location, LoopError
 from innerloop.gitops.gates.findings import Finding
+from innerloop.gitops.gates.plain_secret import masked
 from innerloop.manifest import Manifest
 
 _STOPS = re.compile(r"(deny|violation)(_\w+)?")
@@ -40,7 +41,8 @@ def judge(manifests: Iterable[Manifest], folder: Path, where: Location) -> Judge
     engine = _engine(folder, where)
     judged = Judged([], [])
     for manifest in manifests:
-        for rule, message in sorted(_results(engine, manifest)):
+        for rule, said in sorted(_results(engine, manifest)):
+            message = masked(said, manifest.object)
             if _STOPS.fullmatch(rule):
                 hint = f"by the rule {rule} in {shown(folder)}"
                 judged.findings.append(Finding("policy", str(manifest.key), message, manifest.source, hint))
