@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from innerloop.build.building import BuiltImage
 from innerloop.config.variables import BUILT_IN
 from innerloop.config.yaml import dump_all
 from innerloop.errors import LoopError
@@ -17,6 +16,10 @@ from innerloop.paths import project_state
 from innerloop.plugins import Plugins
 from innerloop.processes import stream
 from innerloop.project import Project
+
+if TYPE_CHECKING:
+    # rendering needs no builder, and starts in half the time without
+    from innerloop.build.building import BuiltImage
 
 LAST_LINES = 20
 

@@ -18,7 +18,7 @@ from innerloop.gitops.lock import Lock, read_lock
 from innerloop.gitops.origins import Made, provenance_of
 from innerloop.gitops.placing import placed
 from innerloop.gitops.provenance import Provenance
-from innerloop.gitops.scopes import cluster_wide_kinds, read_definitions
+from innerloop.gitops.scopes import cluster_wide_kinds
 from innerloop.gitops.source_commit import source_commit
 from innerloop.gitops.templates import filled_templates
 from innerloop.hooks import hooks_alone
@@ -93,12 +93,11 @@ async def render_project(
         evidence.varying += [
             Varying(one.key, one.source, where, "after-render") for one in differing(manifests, second)
         ]
-    definitions = read_definitions(project.gitops.schemas if project.gitops else ())
     environment = project.environments.get(project.environment or "")
     return placed(
         manifests,
         namespace=project.namespace,
-        cluster_wide=cluster_wide_kinds([*manifests, *definitions]),
+        cluster_wide=cluster_wide_kinds(manifests, project.gitops.schemas if project.gitops else ()),
         labels=environment.labels if environment else {},
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from innerloop.config.files import read, shown
 from innerloop.errors import LoopError
 from innerloop.manifest import Manifest
-from innerloop.render.documents import manifests_in
+from innerloop.render.documents import chunks, manifests_of
 from innerloop.render.files import SUFFIXES
 
 Kind = tuple[str, str]
@@ -39,17 +39,29 @@ _KUBERNETES = {
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
-def cluster_wide_kinds(manifests: Iterable[Manifest] = ()) -> frozenset[Kind]:
-    """Kubernetes' own cluster-wide kinds, and those that CustomResourceDefinitions among the manifests say are."""
-    own = {(group, kind) for group, kinds in _KUBERNETES.items() for kind in kinds.split()}
-    return frozenset(own | {kind for manifest in manifests if (kind := _defined(manifest))})
+def cluster_wide_kinds(manifests: Iterable[Manifest] = (), schemas: Iterable[Path] = ()) -> frozenset[Kind]:
+    """Kubernetes' own cluster-wide kinds, and those that CustomResourceDefinitions say are.
+
+    These are looked for among the manifests, and in files and folders for the kinds of the manifests that name no
+    namespace. Raises LoopError with the place of what cannot be read.
+    """
+    manifests = list(manifests)
+    known = {(group, kind) for group, kinds in _KUBERNETES.items() for kind in kinds.split()}
+    wanted = {_kind(one) for one in manifests if not one.namespace and "." in one.key.group} - known
+    definitions = (one for path in schemas for file in _files(path) for one in _definitions(file, wanted))
+    return frozenset(known | {kind for one in (*manifests, *definitions) if (kind := _defined(one))})
 
 
-def read_definitions(paths: Iterable[Path]) -> list[Manifest]:
-    """The objects of files and of the YAML and JSON files below folders. Raises LoopError with the place."""
-    return [
-        manifest for path in paths for file in _files(path) for manifest in manifests_in(read(file), shown(file), "")
-    ]
+def _kind(manifest: Manifest) -> Kind:
+    return manifest.key.group, manifest.kind
+
+
+def _definitions(file: Path, wanted: Iterable[Kind]) -> Iterator[Manifest]:
+    text = read(file)
+    for chunk in chunks(text):
+        # definitions are long, and operators bring dozens
+        if any(kind in chunk.text and group in chunk.text for group, kind in wanted):
+            yield from manifests_of(chunk, shown(file), "", last_wins=True)
 
 
 def _files(path: Path) -> list[Path]:
@@ -60,7 +72,7 @@ def _files(path: Path) -> list[Path]:
 
 def _defined(manifest: Manifest) -> Kind | None:
     """The kind that a CustomResourceDefinition makes cluster-wide."""
-    if (manifest.key.group, manifest.kind) != _DEFINITION:
+    if _kind(manifest) != _DEFINITION:
         return None
     spec = manifest.object.get("spec")
     names = spec.get("names") if isinstance(spec, dict) else None
