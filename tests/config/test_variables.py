@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innerloop.config import usage
 from innerloop.config.variables import substitute
 from innerloop.errors import Location, LoopError
 from innerloop.project import Origin, Project, Variable
+from innerloop.render.usage import unused
 
 Read = Callable[..., Project]
 Failure = Callable[..., LoopError]
@@ -185,4 +185,4 @@ def test_unused_variables_are_found_in_all_files(read: Read, write: Write) -> No
     write("title: ${A}\n", "values.yaml")
     write("kind: ConfigMap\ndata: {b: '${B}'}\n", "deploy/map.yaml")
     text = "variables: {A: x, B: x, C: x, D: x}\nmanifests: [{helm: c, values: values.yaml}, {files: deploy/*.yaml}]\n"
-    assert usage.unused(read(text + "commands: {c: 'echo ${C}'}\n")) == ["D"]
+    assert unused([read(text + "commands: {c: 'echo ${C}'}\n")]) == ["D"]

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from innerloop.cli import completing
+from innerloop.cli import completing, explaining
+from innerloop.cli.explaining import MASK, SECRET
 from innerloop.cli.options import ProjectOptions, load_project, output_option, project_options
 from innerloop.errors import LoopError
 
 if TYPE_CHECKING:
-    from innerloop.project import Origin, Project, Variable
+    from innerloop.project import Project, Variable
 
-_SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|KEY", re.IGNORECASE)
-_MASK = "***"
-_SHORTEST_MASKED = 4
+_SHORTESTMASKED = 4
 """Shorter secrets are masked as a variable's value only: elsewhere they would hit too much."""
 
 
 @click.command(short_help="the configuration as it is understood")
 @click.option(
     "--explain",
-    metavar="NAME",
+    metavar="[NAME]",
+    is_flag=False,
+    flag_value="",
     shell_complete=completing.variables,
-    help="tell a variable's value, where it comes from and what it overrides",
+    help="tell a variable's value, where it comes from and what it overrides; all in all environments without NAME",
 )
 @output_option
 @project_options
 def command(options: ProjectOptions, output: str, explain: str | None) -> None:
     """Print the project with variables put in and profiles merged. Values of secrets (variables with PASSWORD, TOKEN,
-    SECRET or KEY in their name) are masked, but not by --explain."""
+    SECRET or KEY in their name) are masked, but not by --explain NAME.
+
+    --explain alone also tells variables that nothing uses, and names that files use and nobody declares."""
+    if explain == "":
+        click.echo(explaining.all_variables(options, output))
+        return
     project = load_project(options)
     if explain is not None:
-        click.echo(_explanation(_variable(project, explain), output))
+        click.echo(explaining.one_variable(_variable(project, explain), output))
         return
     shown = _masked(_plain(project), _secrets(project))
     if output == "json":
@@ -52,9 +57,7 @@ def _plain(project: Project) -> dict[str, Any]:
     """The model as mappings, without what is empty or only for us."""
     hidden = ("variables", "locations", "files")
     head = {name: _value(getattr(project, name)) for name in project.__struct_fields__ if name not in hidden}
-    variables = {
-        name: _MASK if _SECRET.search(name) else variable.value for name, variable in project.variables.items()
-    }
+    variables = {name: MASK if SECRET.search(name) else variable.value for name, variable in project.variables.items()}
     return {name: value for name, value in {**head, "variables": variables}.items() if value not in (None, {}, [], "")}
 
 
@@ -78,9 +81,9 @@ def _entry(value: Any) -> Any:
 
 
 def _secrets(project: Project) -> list[str]:
-    values = (variable.value for name, variable in project.variables.items() if _SECRET.search(name))
+    values = (variable.value for name, variable in project.variables.items() if SECRET.search(name))
     # the longest first: one secret may contain another
-    return sorted((value for value in values if len(value) >= _SHORTEST_MASKED), key=len, reverse=True)
+    return sorted((value for value in values if len(value) >= _SHORTESTMASKED), key=len, reverse=True)
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:
@@ -90,7 +93,7 @@ def _masked(value: Any, secrets: list[str]) -> Any:
         return [_masked(inner, secrets) for inner in value]
     if isinstance(value, str):
         for secret in secrets:
-            value = value.replace(secret, _MASK)
+            value = value.replace(secret, MASK)
     return value
 
 
@@ -102,25 +105,10 @@ def _variable(project: Project, name: str) -> Variable:
     raise LoopError(f"no variable '{name}'", hint=suggestion(name, project.variables))
 
 
-def _explanation(variable: Variable, output: str) -> str:
-    if output == "json":
-        return msgspec.json.encode(variable).decode()
-    lines = [f"{variable.name}={variable.value}", f"  from {_origin(variable.origin)}"]
-    lines += [f"  overrides {value!r} from {_origin(origin)}" for origin, value in variable.overridden]
-    return "\n".join(lines)
-
-
-def _origin(origin: Origin) -> str:
-    if origin.where is not None:
-        suffix = " (default)" if origin.kind == "default" else ""
-        return f"{origin.where.file}:{origin.where.line}{suffix}"
-    return {"process": "the process environment", "set": "--set", "built-in": "innerloop itself"}[origin.kind]
-
-
 def _warn(project: Project) -> None:
-    from innerloop.config.usage import unused
+    from innerloop.render.usage import unused
 
-    for name in unused(project):
+    for name in unused([project]):
         warning = click.style("warning: ", fg="yellow")
         where = project.where(f"variables.{name}")
         click.echo(f"{warning}{where}: variable {name} is not used anywhere", err=True)

@@ -57,9 +57,11 @@ def replace(
     return REFERENCE.sub(one, text) if "${" in text else text
 
 
-def references(text: str) -> set[str]:
-    """Names of the variables that a text uses."""
-    return {match[1] for match in REFERENCE.finditer(text) if match[1]}
+def occurrences(text: str, where: Location) -> list[tuple[str, Location]]:
+    """Names of variables that a text uses, each with its place; ``where`` is where the text begins."""
+    return [
+        (match[1], _advance(where, text, match.start())) for match in REFERENCE.finditer(text) if match[1] is not None
+    ]
 
 
 def resolve(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from innerloop.render import trees
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
+_NAMED = re.compile(r"\$\{(\w+)\}")
 _LISTS = ("resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators")
 _PATCHES = ("patches", "patchesJson6902", "replacements")
 _GENERATORS = ("configMapGenerator", "secretGenerator")
@@ -44,6 +46,28 @@ def contents(folder: Path, patterns: Iterable[str], variables: Mapping[str, Vari
         raise LoopError(f"{shown(folder)} has no kustomization.yaml", where=where)
     _follow(folder, tuple(patterns), variables, found, set())
     return found
+
+
+def substituted(folder: Path, patterns: Iterable[str], variables: Mapping[str, Variable]) -> list[Path]:
+    """The files in which variables are put in, whether or not they are declared; none where it is no kustomization."""
+    known = {name: variable.value for name, variable in variables.items()}
+    found: dict[Path, None] = {}
+
+    def visit(folder: Path) -> None:
+        file = kustomization_in(folder)
+        if file is None or file in found:
+            return
+        # a name that nobody declares stands for itself: in braces it might be no YAML
+        text = _NAMED.sub(lambda match: known.get(match[1], match[1]), read(file))
+        for path in (file, *(Path(os.path.normpath(folder / name)) for name in named_paths(text, file))):
+            if path.is_dir():
+                visit(path)
+            elif path.is_file() and _fits(path, folder, patterns):
+                found[path] = None
+
+    patterns = tuple(patterns)
+    visit(folder)
+    return list(found)
 
 
 def kustomization_in(folder: Path) -> Path | None:
@@ -75,8 +99,7 @@ def _take(
     file: Path, folder: Path, patterns: tuple[str, ...], variables: Mapping[str, Variable], found: Contents
 ) -> str:
     """Add a file; returns its text as kustomize is to see it, empty where that does not matter."""
-    name = os.path.relpath(file, folder)
-    if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+    if not _fits(file, folder, patterns):
         found.plain.add(file)
         return read(file) if file.name in NAMES else ""
     text = read(file)
@@ -86,6 +109,11 @@ def _take(
     else:
         found.filled[file] = filled
     return filled
+
+
+def _fits(file: Path, folder: Path, patterns: Iterable[str]) -> bool:
+    name = os.path.relpath(file, folder)
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def named_paths(text: str, file: Path) -> Iterator[str]:
