@@ -108,6 +108,12 @@ def load_environment(options: ProjectOptions, name: str) -> Project:
     return loading.load(loading.find(options.file, Path.cwd()), given)
 
 
+def with_context(project: Project) -> Project:
+    """An environment's project with the context that counts here, to look at what it became in the cluster."""
+    context = project.context or current_context(project.folder, kube_config())
+    return msgspec.structs.replace(project, context=context)
+
+
 async def load_tree(options: ProjectOptions, emit: Emit) -> Tree:
     """The project with its plugins and dependencies; repositories are fetched as far as needed."""
     from innerloop.config import dependencies, loading

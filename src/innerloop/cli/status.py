@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -12,36 +13,84 @@ if TYPE_CHECKING:
     from innerloop.engine.reporting import Report
     from innerloop.engine.snapshot import Snapshot
     from innerloop.events import Emit, SyncStream
+    from innerloop.gitops.progress import Progress
+
+T = TypeVar("T")
 
 MARKS = {"ready": ("✓", "green"), "waiting": ("…", "yellow"), "failed": ("✗", "red"), "missing": ("✗", "red")}
+STATE_COLOURS = {"healthy": "green", "overtaken": "green", "failed": "red", "not promoted": "red"}
 
 
-@click.command(short_help="what is deployed, and by whom")
+@click.command(short_help="what is deployed, and by whom; how far a commit is on its way")
+@click.option("--commit", metavar="COMMIT", help="with --env: the commit that is asked about; HEAD unless given")
+@click.option("--report", is_flag=True, help="with --env: tell the forges too, as the commits' status")
 @output_option
 @project_options
-def command(options: ProjectOptions, output: str) -> int:
-    """Tell what is deployed, ready, forwarded and synced, and by whom. Exit code 1 unless all is ready."""
+def command(options: ProjectOptions, commit: str | None, report: bool, output: str) -> int:
+    """Tell what is deployed, ready, forwarded and synced, and by whom. Exit code 1 unless all is ready.
+
+    With --env, tell how far a source commit is on its way there: in a pull request, merged, applied by Flux
+    or Argo CD, healthy, failed and why, or overtaken by a newer one. Exit code 1 unless it is healthy or overtaken.
+    """
     import sys
 
-    import msgspec
-
-    from innerloop.cli.options import load_project
     from innerloop.cli.running import run
+
+    if options.env is not None:
+        environment = options.env
+        reached = run(lambda emit: _progress(options, environment, commit or "HEAD", report, emit), stream=sys.stderr)
+        _print(reached, output, _show_progress)
+        return 0 if reached.state in ("healthy", "overtaken") else 1
+    if commit is not None or report:
+        raise click.UsageError("--commit and --report are for an environment: add --env NAME")
+    found = run(lambda emit: _deployed(options, emit), stream=sys.stderr)
+    _print(found, output, _show)
+    return 0 if found.is_ready else 1
+
+
+async def _deployed(options: ProjectOptions, emit: Emit) -> Report:
+    from innerloop.cli.options import load_project
     from innerloop.engine.connecting import connected
     from innerloop.engine.reporting import report
 
     project = load_project(options)
+    async with connected(project, emit) as scope:
+        return await report(project, scope)
 
-    async def work(emit: Emit) -> Report:
-        async with connected(project, emit) as scope:
-            return await report(project, scope)
 
-    found = run(work, stream=sys.stderr)
+async def _progress(options: ProjectOptions, environment: str, commit: str, report: bool, emit: Emit) -> Progress:
+    from innerloop.cli.options import load_environment, with_context
+    from innerloop.engine.inquiring import progress
+
+    project = with_context(load_environment(options, environment))
+    return await progress(project, commit, emit, tell_forges=report)
+
+
+def _print(found: T, output: str, show: Callable[[T], None]) -> None:
+    import msgspec
+
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        _show(found)
-    return 0 if found.is_ready else 1
+        show(found)
+
+
+def _show_progress(found: Progress) -> None:
+    colour = STATE_COLOURS.get(found.state, "yellow")
+    click.echo(f"{click.style(found.project, bold=True)}  {found.commit[:7]} in {found.environment}")
+    click.echo(f"  {click.style(found.state, fg=colour)}" + (f": {found.message}" if found.message else ""))
+    if found.pull_request and found.pull_request not in found.message:
+        click.echo(f"  pull request {found.pull_request}")
+    if found.gitops_commit:
+        click.echo(
+            f"  {found.environment} has {found.promoted[:7]} since {found.gitops_commit[:7]} of the GitOps repository"
+        )
+    for one in found.followers:
+        has = f"has {one.applied[:7]}" if one.applied else "has applied nothing yet"
+        held = f", {one.held}" if one.held else ""
+        click.echo(f"  {one.agent}: {one.name} {has}, {one.verdict}{held}")
+    for what in found.hidden:
+        click.echo(f"  not known: {what}")
 
 
 def _show(found: Report) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from innerloop.deploy import inventory
+from innerloop.deploy.looking_around import look_around
 from innerloop.deploy.records import Entry, State
 from innerloop.deploy.status import status
 from innerloop.deploy.surroundings import Surroundings
@@ -19,8 +20,6 @@ from innerloop.kube import objects
 from innerloop.kube.errors import Forbidden, NotFound
 from innerloop.manifest import ObjectKey
 from innerloop.project import Project
-
-SURROUNDING_KINDS = (("v1", "Pod"), ("apps/v1", "ReplicaSet"), ("v1", "Event"))
 
 
 class ObjectReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +60,7 @@ async def report(project: Project, scope: Scope) -> Report:
     entries = list(stored.inventory.entries.values()) if stored else []
     keys = [entry.key for entry in entries]
     live = await together(partial(_get, scope), keys, name="get")
-    surroundings = await _surroundings(scope, keys, [one for one in live if one])
+    surroundings = await look_around(scope.client, [one for one in live if one])
     sessions = await control.sessions(project.folder)
     await _forget_pods_that_are_gone(sessions, scope, {project.namespace, *(key.namespace for key in keys)} - {""})
     return Report(
@@ -80,22 +79,6 @@ async def _get(scope: Scope, key: ObjectKey) -> dict[str, Any] | None:
         return await objects.get(scope.client, key)
     except NotFound:
         return None
-
-
-async def _surroundings(scope: Scope, keys: list[ObjectKey], live: list[dict[str, Any]]) -> Surroundings:
-    """What tells why objects are not ready; nothing is asked for where all are."""
-    surroundings = Surroundings()
-    if all(status(object).state == "ready" for object in live):
-        return surroundings
-    for namespace in {key.namespace for key in keys if key.namespace}:
-        for api_version, kind in SURROUNDING_KINDS:
-            try:
-                found, _ = await objects.list_all(scope.client, api_version, kind, namespace=namespace)
-            except Forbidden:
-                continue  # whether objects are ready is told without, only not why
-            for object in found:
-                list(surroundings.feed("ADDED", {"apiVersion": api_version, "kind": kind, **object}))
-    return surroundings
 
 
 async def _forget_pods_that_are_gone(sessions: list[Snapshot], scope: Scope, namespaces: set[str]) -> None:

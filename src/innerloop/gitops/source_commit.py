@@ -36,7 +36,7 @@ async def source_commit(folder: Path, paths: Iterable[Path], emit: Emit) -> Sour
         return NOWHERE
     async with asyncio.TaskGroup() as group:
         log = group.create_task(_git(folder, "log", "-1", f"--format={_FORMAT}"), name="git log")
-        address = group.create_task(_address(folder), name="git remote")
+        address = group.create_task(remote_address(folder), name="git remote")
         changes = group.create_task(_changes(folder, _below(paths, Path(top.rstrip("\n")))), name="git status")
     code, text, _ = log.result()
     if code:
@@ -59,8 +59,8 @@ def without_user(address: str) -> str:
     return _USER.sub("", address) if address.startswith(("http://", "https://")) else address
 
 
-async def _address(folder: Path) -> str:
-    """Of the remote ``origin``, else of the first one; empty where there is none."""
+async def remote_address(folder: Path) -> str:
+    """Of the remote ``origin``, else of the first one, without user and password; empty where there is none."""
     _, names, _ = await _git(folder, "remote")
     remotes = names.split()
     if not remotes:
