@@ -316,7 +316,17 @@ def check_size(expected: Expected) -> int:
 
 def file(head: Head, content: bytes, digest: bytes) -> bytes:
     """All frames of a file that fits one chunk."""
-    return file_begin(head) + file_data(content) + file_end(digest)
+    begin = _head(head)
+    return b"".join(
+        (
+            _HEADER.pack(len(begin), _Type.FILE_BEGIN),
+            begin,
+            _HEADER.pack(len(content), _Type.FILE_DATA),
+            content,
+            _HEADER.pack(len(digest), _Type.FILE_END),
+            digest,
+        )
+    )
 
 
 def file_begin(head: Head) -> bytes:

@@ -91,10 +91,11 @@ class _Output:
     """Where operations go; tells of the progress of a long batch."""
 
     def __init__(self, batch: Batch, sent: Sent, write: Write, tell: Tell) -> None:
-        self._batch = batch
         self._sent = sent
         self._write = write
         self._tell = tell
+        self._all_files = len(batch.keys())
+        self._all_content = sum(batch.wanted[key].size for key in batch.contents)
         self._content = 0
         self._next = time.monotonic() + PROGRESS_SECONDS
 
@@ -104,13 +105,9 @@ class _Output:
         await self._write(frame)
         if (now := time.monotonic()) >= self._next:
             self._next = now + PROGRESS_EVERY
-            self._tell_progress()
-
-    def _tell_progress(self) -> None:
-        batch = self._batch
-        total = sum(batch.wanted[key].size for key in batch.contents)
-        # a file may grow meanwhile
-        self._tell(Progress(len(self._sent.done), len(batch.keys()), min(self._content, total), total))
+            # a file may grow meanwhile
+            content = min(self._content, self._all_content)
+            self._tell(Progress(len(self._sent.done), self._all_files, content, self._all_content))
 
 
 async def _send_contents(
