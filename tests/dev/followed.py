@@ -22,7 +22,7 @@ class Followed:
     def __init__(self, folder: Path, rules: Ignore, changes: Watch) -> None:
         self.folder = folder
         self.changes = changes
-        self.batches: list[frozenset[Path]] = []
+        self.batches: list[frozenset[str]] = []
         self._rules = rules
         self._tree = LocalTree([SyncRoot(folder, "/app")])
         self._look(self._tree, [EVERYTHING])

@@ -13,10 +13,11 @@ from typing import Any
 from innerloop.dev import placing
 from innerloop.dev.overlay import overlay
 from innerloop.dev.pods import PodContainer
+from innerloop.dev.sync.local_files import LocalFiles
 from innerloop.dev.sync.state import SyncState
 from innerloop.dev.sync.syncing import sync
-from innerloop.errors import LoopError
-from innerloop.events import Event, Notice
+from innerloop.errors import LoopError, single_failure
+from innerloop.events import Emit, Event, Notice
 from innerloop.kube import execution, objects
 from innerloop.kube.client import Client
 from innerloop.manifest import Manifest
@@ -121,7 +122,7 @@ async def developed(
     remote: str = "/app",
     target: dict[str, Any] | None = None,
     ready: bool = True,
-    built: Callable[[Path], bool] | None = None,
+    built: Callable[[str], bool] | None = None,
     **spec: Any,
 ) -> AsyncIterator[Service]:
     """A container deployed with the dev overlay, and ``folder`` kept in sync with it.
@@ -138,7 +139,7 @@ async def developed(
         await objects.apply(client, manifest.object, manager="test")
     service = Service(client, namespace, folder)
     async with asyncio.TaskGroup() as tasks:
-        syncing = sync(
+        syncing = sync_files(
             client,
             wanted,
             namespace=namespace,
@@ -152,6 +153,19 @@ async def developed(
             await until(lambda: len(service.containers) == replicas and service.state.in_sync, timeout=60)
         yield service
         task.cancel()
+
+
+async def sync_files(
+    client: Client, target: DevTarget, *, emit: Emit, built: Callable[[str], bool] | None = None, **how: Any
+) -> None:
+    """Sync with files that are looked at for it alone; ``how`` is what ``sync`` takes."""
+    files = LocalFiles(target, emit, built=built)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(files.run(), name="files")
+            tasks.create_task(sync(client, target, files, emit=emit, **how), name="sync")
+    except BaseExceptionGroup as group:
+        raise single_failure(group) from None
 
 
 def deployment(container: dict[str, Any], namespace: str, replicas: int, spec: dict[str, Any]) -> Manifest:

@@ -137,7 +137,7 @@ async def test_configured_excludes_are_strongest(tmp_path: Path) -> None:
 async def test_another_tools_rules_leave_out_more_but_yield_to_the_configured_ones(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write(root, "README.md", "docs/a", "main.py", "tests/a")
-    left_out = {root / "README.md", root / "docs", root / "tests"}
+    left_out = {str(root / name) for name in ("README.md", "docs", "tests")}
     rules = await read_rules(root, ["!tests"], also=lambda path, folder: path in left_out)
     assert counted(rules) == {"main.py", "tests/a"}
 
@@ -183,5 +183,5 @@ async def test_files_that_only_an_image_brings_do_not_count_whatever_the_rest_sa
     (repository / "web/.gitignore").write_text("requirements.txt\n")
     git(repository, "add", "--force", ".")
     built = repository / "web/requirements.txt"
-    rules = await read_rules(repository / "web", ["!requirements.txt"], never=lambda path: path == built)
+    rules = await read_rules(repository / "web", ["!requirements.txt"], never=lambda path: path == str(built))
     assert counted(rules) == {".gitignore", "main.py", "lib/requirements.txt"}

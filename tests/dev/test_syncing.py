@@ -13,7 +13,6 @@ import pytest
 
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.restarting import restart
-from innerloop.dev.sync.syncing import sync
 from innerloop.errors import LoopError
 from innerloop.events import Event, Notice, ProcessState, Synced, SyncStream
 from innerloop.kube import objects
@@ -21,7 +20,7 @@ from innerloop.kube.client import Client
 from innerloop.manifest import ObjectKey
 from innerloop.project import DevTarget, SyncPath
 from tests.dev.conftest import Start
-from tests.dev.service import SERVER, Service
+from tests.dev.service import SERVER, Service, sync_files
 from tests.kube import pods
 from tests.waiting import until
 
@@ -182,7 +181,7 @@ async def test_container_with_neither_helper_nor_shell_is_told(client: Client, n
     target = DevTarget(name="web", selector={"app": "web"}, sync=(SyncPath(local=tmp_path, remote="/app"),))
     events: list[Event] = []
     async with asyncio.TaskGroup() as tasks:
-        running = sync(client, target, namespace=namespace, selector="app=web", emit=events.append)
+        running = sync_files(client, target, namespace=namespace, selector="app=web", emit=events.append)
         task = tasks.create_task(running, name="sync")
         await until(lambda: len(events) > 1)
         task.cancel()
@@ -226,4 +225,4 @@ for place in pathlib.Path("/proc").glob("[0-9]*"):
 async def test_missing_local_folder_is_refused(client: Client, namespace: str, tmp_path: Path) -> None:
     target = DevTarget(name="web", sync=(SyncPath(local=tmp_path / "missing", remote="/app"),))
     with pytest.raises(LoopError, match=r"dev\.web\.sync: .*/missing does not exist"):
-        await sync(client, target, namespace=namespace, selector="app=web", emit=lambda event: None)
+        await sync_files(client, target, namespace=namespace, selector="app=web", emit=lambda event: None)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from innerloop.dev.sync.state import SyncState
-from innerloop.dev.sync.syncing import sync
 from innerloop.dev.sync.uploading import upload
 from innerloop.events import Event, Notice, StepDone, StepFailed, Synced, SyncStream
 from innerloop.kube import execution
 from innerloop.kube.client import Client
 from innerloop.project import DevTarget, SyncAction, SyncPath
+from tests.dev.service import sync_files
 from tests.kube import pods
 from tests.waiting import until
 
@@ -64,7 +64,7 @@ async def start(client: Client, namespace: str, tmp_path: Path) -> AsyncIterator
             (theirs.local / "first.txt").write_text("1")
             path = SyncPath(local=theirs.local, remote="/tmp/app")
             wanted = DevTarget(name="web", selector=LABELS, sync=(path,), **(target or {}))
-            following = sync(
+            following = sync_files(
                 client,
                 wanted,
                 namespace=namespace,

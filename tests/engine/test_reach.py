@@ -39,12 +39,12 @@ PROJECT = Project(
     ],
 )
 def test_what_a_file_reaches(path: str, expected: Reach) -> None:
-    assert reach(PROJECT, [ROOT / "deploy"], [ROOT / path]) == expected
+    assert reach(PROJECT, [ROOT / "deploy"], [str(ROOT / path)]) == expected
 
 
 @pytest.mark.parametrize("name", [".git", ".loop"])
 def test_what_git_and_we_write_is_not_watched(name: str) -> None:
-    assert is_bookkeeping(ROOT / name, True)
+    assert is_bookkeeping(str(ROOT / name), True)
 
 
 def rebuilding(folder: Path, *rebuild: str, sync: str = "web") -> Project:
@@ -61,21 +61,21 @@ def rebuilding(folder: Path, *rebuild: str, sync: str = "web") -> Project:
 )
 def test_a_file_that_rebuild_names_reaches_the_image(path: str, rebuilt: bool) -> None:
     project = rebuilding(ROOT, "requirements.txt", "**/*.lock")
-    assert bool(reach(project, [], [ROOT / "web" / path]).images) == rebuilt
+    assert bool(reach(project, [], [str(ROOT / "web" / path)]).images) == rebuilt
 
 
 @pytest.mark.parametrize("path", ["web/lib", "web"])
 def test_a_folder_that_came_reaches_what_is_in_it(tmp_path: Path, path: str) -> None:
     (tmp_path / "web/lib").mkdir(parents=True)
     (tmp_path / "web/lib/a.lock").touch()
-    assert reach(rebuilding(tmp_path, "**/*.lock"), [], [tmp_path / path]).images == {"web"}
-    assert not reach(rebuilding(tmp_path, "*.lock"), [], [tmp_path / path])
+    assert reach(rebuilding(tmp_path, "**/*.lock"), [], [str(tmp_path / path)]).images == {"web"}
+    assert not reach(rebuilding(tmp_path, "*.lock"), [], [str(tmp_path / path)])
 
 
 def test_what_is_not_in_the_context_is_synced_whatever_its_name() -> None:
     project = rebuilding(ROOT, "*.lock", sync="shared")
-    assert not reach(project, [], [ROOT / "shared/a.lock"])
-    assert not built_files(project.images["web"], project.dev["web"])(ROOT / "shared/a.lock")
+    assert not reach(project, [], [str(ROOT / "shared/a.lock")])
+    assert not built_files(project.images["web"], project.dev["web"])(str(ROOT / "shared/a.lock"))
 
 
 def test_reaching_nothing_is_false() -> None:

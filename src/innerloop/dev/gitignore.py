@@ -6,7 +6,7 @@ git looks at bytes: ``?`` is one byte, whatever the locale.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _NEVER = rb"(?!)"
@@ -29,6 +29,8 @@ _CLASSES = {
 class Rule(NamedTuple):
     pattern: bytes
     expression: bytes
+    of_name: bool
+    """The expression is one of names alone, in whatever folder they are; else of paths."""
     ignores: bool
     """False: begins with ``!``, takes back what an earlier one ignored."""
     folders_only: bool
@@ -39,18 +41,21 @@ class Patterns:
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._rules = [rule for line in lines if (rule := parse(line))]
-        # most paths match nothing: one look instead of one per pattern
-        self._any = re.compile(b"|".join(b"(?:%s)" % rule.expression for rule in self._rules) or _NEVER, re.DOTALL)
+        # most paths match nothing: one look at the name and one at the path, instead of one per pattern
+        self._any_name = _any_of(rule.expression for rule in self._rules if rule.of_name)
+        self._any_path = _any_of(rule.expression for rule in self._rules if not rule.of_name)
         self.leaves_out_all = any(rule.pattern == b"*" for rule in self._rules) and all(
             rule.ignores for rule in self._rules
         )
 
     def check(self, path: bytes, folder: bool) -> bool | None:
         """True: ignored, False: taken back, None: not mentioned. The path is relative to the file's folder."""
-        if not self._any.fullmatch(path):
+        name = path[path.rfind(b"/") + 1 :]
+        if not (self._any_name and self._any_name(name)) and not (self._any_path and self._any_path(path)):
             return None
         for rule in reversed(self._rules):
-            if (folder or not rule.folders_only) and re.fullmatch(rule.expression, path, re.DOTALL):
+            fitting = name if rule.of_name else path
+            if (folder or not rule.folders_only) and re.fullmatch(rule.expression, fitting, re.DOTALL):
                 return rule.ignores
         return None
 
@@ -64,9 +69,14 @@ def parse(line: bytes) -> Rule | None:
     pattern = text if ignores else text[1:]
     folders_only = pattern.endswith(b"/")
     pattern = pattern.removesuffix(b"/")
-    anywhere = b"(?:.*/)?" if b"/" not in pattern else b""
-    expression = anywhere + _expression(pattern.removeprefix(b"/")) if pattern else _NEVER
-    return Rule(text, expression, ignores, folders_only)
+    expression = _expression(pattern.removeprefix(b"/")) if pattern else _NEVER
+    return Rule(text, expression, b"/" not in pattern, ignores, folders_only)
+
+
+def _any_of(expressions: Iterable[bytes]) -> Callable[[bytes], object] | None:
+    """Tells whether one of them matches; None where there are none."""
+    joined = b"|".join(b"(?:%s)" % one for one in expressions)
+    return re.compile(joined, re.DOTALL).fullmatch if joined else None
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:

@@ -18,7 +18,7 @@ from innerloop.dev.gitignore import Patterns
 
 IGNORE_FILE = ".gitignore"
 
-Predicate = Callable[[Path, bool], bool]
+Predicate = Callable[[str, bool], bool]
 """Whether an absolute path is left out; the second argument tells that it is a folder."""
 
 _NEVER_OURS = (".git", ".loop")
@@ -35,7 +35,7 @@ _LEFT_BY_TOOLS = (
 
 
 async def read_rules(
-    root: Path, excludes: Iterable[str] = (), also: Predicate | None = None, never: Callable[[Path], bool] | None = None
+    root: Path, excludes: Iterable[str] = (), also: Predicate | None = None, never: Callable[[str], bool] | None = None
 ) -> Ignore:
     """The rules that hold below a folder.
 
@@ -57,7 +57,10 @@ async def read_rules(
 
 
 class Ignore:
-    """The rules for one folder, callable as a Predicate; answers about folders are kept."""
+    """The rules for one folder, callable as a Predicate; answers about folders are kept.
+
+    Paths are text, and what is asked for each file is little: it is asked for each event of a watch.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Ignore:
         files: Iterable[Path] = (),
         kept: Iterable[str] = (),
         also: Predicate | None = None,
-        never: Callable[[Path], bool] | None = None,
+        never: Callable[[str], bool] | None = None,
     ) -> None:
         """``top`` is the folder where git's rules begin, ``root`` or above it. ``files`` are weaker ignore files
         relative to it, strongest first; ``kept`` are paths relative to ``root`` that count whatever the files say."""
@@ -88,18 +91,17 @@ class Ignore:
         self._folders: dict[str, _Verdict] = {}
         self._forget_folders()
 
-    def __call__(self, path: Path, folder: bool) -> bool:
-        text = str(path)
-        return text.startswith(self._prefix) and self.ignores(text[len(self._prefix) :], folder)
+    def __call__(self, path: str, folder: bool) -> bool:
+        return path.startswith(self._prefix) and self.ignores(path[len(self._prefix) :], folder)
 
-    def covers(self, path: Path) -> bool:
-        return str(path).startswith(self._prefix)
+    def covers(self, path: str) -> bool:
+        return path.startswith(self._prefix)
 
     def ignores(self, path: str, folder: bool) -> bool:
         """Whether a path relative to the root is left out; of a folder, whether all below it is."""
         if folder:
             return self._folder(path).ignored and path not in self._ways
-        if self._never is not None and self._never(self.root / path):
+        if self._never is not None and self._never(self._prefix + path):
             return True
         return self._judge(path, False).ignored and path not in self._kept
 
@@ -126,7 +128,7 @@ class Ignore:
         told = self._excludes.check(text, folder)
         by_files = parent.by_files or _first(parent.chain, self._base + text, folder)
         if not by_files and self._also is not None:
-            by_files = self._also(self.root / path, folder)
+            by_files = self._also(self._prefix + path, folder)
         return _Verdict(parent.told if told is None else told, by_files, parent.chain)
 
     def _enter(self, path: str, verdict: _Verdict) -> _Verdict:

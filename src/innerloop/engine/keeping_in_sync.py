@@ -15,7 +15,7 @@ from innerloop.engine.developing import announced
 from innerloop.engine.scope import Scope
 from innerloop.engine.services import Service
 from innerloop.engine.snapshot import snapshot_of
-from innerloop.engine.targets import choose, sync_service
+from innerloop.engine.targets import choose, local_files, sync_service
 from innerloop.engine.workloads import Workload
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Event, Notice, SessionEnded, SessionReady
@@ -105,8 +105,13 @@ async def _syncing(project: Project, services: tuple[str, ...], scope: Scope) ->
     scope = scope._replace(emit=tell)
     try:
         async with announced(project, targets, scope, snapshot, syncing.wait_live), asyncio.TaskGroup() as group:
-            runs = [sync_service(project, *pair, scope, state) for pair, state in zip(pairs, states, strict=True)]
-            tasks = [group.create_task(_run(service), name=service.name) for service in runs]
+            files = {target.name: local_files(project, target, tell) for target in targets}
+            looking = [group.create_task(one.run(), name=f"files/{name}") for name, one in files.items()]
+            runs = [
+                sync_service(project, target, files[target.name], workload, scope, state)
+                for (target, workload), state in zip(pairs, states, strict=True)
+            ]
+            tasks = [*looking, *(group.create_task(_run(service), name=service.name) for service in runs)]
             yield syncing
             for task in tasks:
                 task.cancel()

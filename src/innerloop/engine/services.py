@@ -57,12 +57,11 @@ class Services:
         try:
             await service.run()
         except LoopError as error:
+            self._tell(service, error)
+
+    def _tell(self, service: Service, error: LoopError) -> None:
+        """Once: what one service needs of another fails with it."""
+        if not error.told:
             error.told = True
-            self._emit(
-                Notice(
-                    level="error",
-                    message=f"{service.name}: {error}",
-                    detail=error.detail or "",
-                    hint=error.hint or "",
-                )
-            )
+            message = f"{service.name}: {error}"
+            self._emit(Notice(level="error", message=message, detail=error.detail or "", hint=error.hint or ""))

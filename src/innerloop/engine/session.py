@@ -14,6 +14,7 @@ from typing import Any
 
 from innerloop.config.dependencies import Tree
 from innerloop.dev.restarts import Restarts
+from innerloop.dev.sync.local_files import LocalFiles
 from innerloop.dev.sync.state import SyncState
 from innerloop.dev.watching.batches import Watch
 from innerloop.dev.watching.watching import watch
@@ -22,11 +23,13 @@ from innerloop.engine.graph import Graph
 from innerloop.engine.reach import NOTHING, Reach, is_bookkeeping, reach
 from innerloop.engine.services import Service, Services
 from innerloop.engine.steps import Deployed, Plan, plan_steps
-from innerloop.engine.targets import choose, target_services
+from innerloop.engine.target_files import TargetFiles
+from innerloop.engine.targets import choose, local_files, synced, target_services
 from innerloop.engine.workloads import workloads
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Notice, SessionReady
 from innerloop.hooks import Hooks
+from innerloop.project import DevTarget
 from innerloop.render.inputs import input_paths
 
 
@@ -64,6 +67,8 @@ class Session:
             async with asyncio.TaskGroup() as group:
                 self._services = Services(group, self._plan.scope.emit)
                 self._watcher = Services(group, self._plan.scope.emit)
+                self._files = TargetFiles(group, self._plan.scope.emit)
+                self._files.begin(synced(self._plan.develop), self._local_files)
                 await self._keep_up()
         except BaseExceptionGroup as failures:
             raise single_failure(failures) from None
@@ -160,9 +165,11 @@ class Session:
 
     def _applied(self, deployed: Deployed) -> None:
         # at once, not when all is ready: a program that crashes at its start is mended by an edit that sync carries
+        develop = self._plan.develop
         wanted, states = target_services(
             self._tree.project,
-            self._plan.develop,
+            develop,
+            self._files.keep(synced(develop), self._local_files),
             [*workloads(deployed.manifests, self._tree.project.namespace), *deployed.foreign],
             self._plan.scope,
             self._started,
@@ -174,6 +181,9 @@ class Session:
             name: self._states[name] if name in kept else state
             for name, state in zip([one.name for one in wanted if one.name.startswith("sync/")], states, strict=True)
         }
+
+    def _local_files(self, target: DevTarget) -> LocalFiles:
+        return local_files(self._tree.project, target, self._plan.scope.emit)
 
     async def _in_sync(self) -> None:
         for state in self._states.values():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 
 from innerloop.build.dockerignore import ignore_file, read_ignore
 from innerloop.config.problems import suggestion
 from innerloop.dev.following import follow_logs
 from innerloop.dev.forwarding import forward
+from innerloop.dev.ignoring import Predicate
 from innerloop.dev.restarts import Restarts
 from innerloop.dev.sync.laptop import Laptop
+from innerloop.dev.sync.local_files import LocalFiles
 from innerloop.dev.sync.state import SyncState
 from innerloop.dev.sync.syncing import sync
 from innerloop.engine.guarding import guard
@@ -20,6 +22,7 @@ from innerloop.engine.scope import Scope
 from innerloop.engine.services import Service
 from innerloop.engine.workloads import Workload
 from innerloop.errors import LoopError
+from innerloop.events import Emit
 from innerloop.project import DevTarget, Project
 
 
@@ -39,6 +42,7 @@ def choose(project: Project, services: Iterable[str]) -> tuple[DevTarget, ...]:
 def target_services(
     project: Project,
     targets: Iterable[DevTarget],
+    files: Mapping[str, LocalFiles],
     found: Iterable[Workload],
     scope: Scope,
     since: str,
@@ -47,7 +51,7 @@ def target_services(
     """What has to run for the targets and workloads, and the states of the syncs among it.
 
     Logs of every workload, beginning at ``since`` (RFC 3339); sync and forwards of the developed ones, and a guard.
-    ``restarts`` tells of those of this session.
+    ``files`` are those of the ``synced`` ones among the targets, ``restarts`` tells of those of this session.
     """
     every, targets = list(found), list(targets)
     services = [_logs(one, scope, since) for one in every]
@@ -56,10 +60,10 @@ def target_services(
     states: list[SyncState] = []
     for target in targets:
         of_target = [one for one in every if target.name in one.targets]
-        if target.sync or target.restart:
+        if target.name in files:
             for one in of_target:
                 states.append(SyncState())
-                services.append(sync_service(project, target, one, scope, states[-1]))
+                services.append(sync_service(project, target, files[target.name], one, scope, states[-1]))
         if target.ports and of_target:
             services.append(_forward(target, of_target[0], scope, restarts))
     return services, states
@@ -82,22 +86,34 @@ def _guard(one: Workload, scope: Scope) -> Service:
     return Service(f"guard/{one.service}", one, partial(guard, scope.client, one, scope.emit))
 
 
-def sync_service(project: Project, target: DevTarget, one: Workload, scope: Scope, state: SyncState) -> Service:
+def synced(targets: Iterable[DevTarget]) -> list[DevTarget]:
+    """Those whose containers a sync has to follow, be it for the restarts alone."""
+    return [target for target in targets if target.sync or target.restart]
+
+
+def local_files(project: Project, target: DevTarget, emit: Emit) -> LocalFiles:
+    """What a target's sync carries; somebody has to run it."""
+    left_out, built = _left_out_of_image(project, target), _built_into_image(project, target)
+    return LocalFiles(target, emit, left_out=left_out, built=built)
+
+
+def sync_service(
+    project: Project, target: DevTarget, files: LocalFiles, one: Workload, scope: Scope, state: SyncState
+) -> Service:
     """What keeps a target's containers in one workload in sync."""
     run = partial(
         sync,
         scope.client,
         target,
+        files,
         namespace=one.key.namespace,
         selector=one.selector,
         emit=scope.emit,
         state=state,
-        left_out=_left_out_of_image(project, target),
-        built=_built_into_image(project, target),
         laptop=Laptop(project.folder, scope.variables),
         foreign=one.foreign,
     )
-    spec = (target.sync, target.restart, target.rebuild, target.actions, one)
+    spec = (files, target.restart, target.actions, one)
     return Service(f"sync/{target.name}/{one.service}", spec, run)
 
 
@@ -115,23 +131,23 @@ def _forward(target: DevTarget, one: Workload, scope: Scope, restarts: Restarts)
     return Service(f"forward/{target.name}", (target.ports, one), run)
 
 
-def _built_into_image(project: Project, target: DevTarget) -> Callable[[Path], bool] | None:
+def _built_into_image(project: Project, target: DevTarget) -> Callable[[str], bool] | None:
     image = project.images.get(target.image or "")
     return built_files(image, target) if image and target.rebuild else None
 
 
-def _left_out_of_image(project: Project, target: DevTarget) -> Callable[[Path, bool], bool] | None:
+def _left_out_of_image(project: Project, target: DevTarget) -> Predicate | None:
     """What the image's .dockerignore leaves out: a container that is built without it does not get it by sync."""
     image = project.images.get(target.image or "")
     file = ignore_file(image.context, image.dockerfile) if image else None
     if image is None or file is None:
         return None
-    context, rules = image.context, read_ignore(file)
+    context, rules = os.path.join(image.context, ""), read_ignore(file)
 
-    def leaves_out(path: Path, is_folder: bool) -> bool:
-        if not path.is_relative_to(context):
+    def leaves_out(path: str, is_folder: bool) -> bool:
+        if not path.startswith(context):
             return False
-        name = path.relative_to(context).as_posix()
+        name = path[len(context) :]
         # below a folder that is left out, an exception (`!name`) may count again
         return rules.excludes(name) and not (is_folder and rules.may_count_below(name))
 

@@ -79,7 +79,8 @@ class LocalTree:
 
     def __init__(self, roots: Sequence[SyncRoot]) -> None:
         self.roots = roots
-        self._prefixes = [os.path.join(root.local, "") for root in roots]
+        self._places = [str(root.local) for root in roots]
+        self._prefixes = [os.path.join(place, "") for place in self._places]
         self.entries: dict[Key, Entry] = {}
         self.deleted: set[Key] = set()
         """What was there earlier in the session: an image, or a container started from it, may still have it."""
@@ -95,7 +96,7 @@ class LocalTree:
         """The place as text: of 20,000 files, making Path objects took a third of the time of a look."""
         root = self.roots[key.root]
         inside = key.path and not root.only
-        return self._prefixes[key.root] + os.fsdecode(key.path) if inside else str(root.local)
+        return self._prefixes[key.root] + os.fsdecode(key.path) if inside else self._places[key.root]
 
     def modified(self, key: Key) -> int:
         """When a path was modified, in nanoseconds since the epoch; 0 for what is gone or unreadable."""
@@ -104,14 +105,16 @@ class LocalTree:
         except OSError:
             return 0
 
-    def keys(self, path: Path) -> Iterator[Key]:
+    def keys(self, path: str) -> list[Key]:
         """The keys of a local path; several when roots overlap, none when it belongs to no root."""
-        text = str(path)
-        for number, (root, prefix) in enumerate(zip(self.roots, self._prefixes, strict=True)):
-            if path == root.local:
-                yield Key(number, root.only)
-            elif text.startswith(prefix) and not root.only:
-                yield Key(number, os.fsencode(text[len(prefix) :]))
+        found = []
+        for number, prefix in enumerate(self._prefixes):
+            if path.startswith(prefix):
+                if not self.roots[number].only:
+                    found.append(Key(number, os.fsencode(path[len(prefix) :])))
+            elif path == self._places[number]:
+                found.append(Key(number, self.roots[number].only))
+        return found
 
     def take(self, look: Look, is_ignored: Callable[[Key, bool], bool]) -> set[Key]:
         """Take in what was found; returns what is different now.
@@ -153,13 +156,16 @@ class LocalTree:
 
     def _gone(self, look: Look) -> list[Key]:
         gone = [key for key in look.at if key in self.entries and key not in look.found and key not in look.errors]
-        folders = {key for key in look.at if key in self.entries and self.entries[key].kind == FOLDER}
-        if not folders:
-            return gone
-        for key in self.entries:
-            if key not in look.found and key not in folders:
-                way = (key, *above(key))
-                if not folders.isdisjoint(way) and look.errors.keys().isdisjoint(way):
+        # by text, since one folder among many files has all of them gone through
+        below: dict[int, list[bytes]] = {}
+        for key in look.at:
+            if key in self.entries and self.entries[key].kind == FOLDER:
+                below.setdefault(key.root, []).append(key.path + b"/" if key.path else b"")
+        for root, prefixes in below.items():
+            beginnings = tuple(prefixes)
+            for key in self.entries:
+                is_below = key.root == root and key.path.startswith(beginnings)
+                if is_below and key not in look.found and look.errors.keys().isdisjoint((key, *above(key))):
                     gone.append(key)
         return list(dict.fromkeys(gone))
 
@@ -178,8 +184,7 @@ def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str
 def _look_at(
     tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str, bool], bool]], result: Look
 ) -> None:
-    changed = {_highest_change(tree, key) for key in at}
-    wanted = {key for key in changed if changed.isdisjoint(above(key))}
+    wanted = _highest(tree, at)
     left = list(wanted)
     checked: set[Key] = set()
     while left:
@@ -222,12 +227,25 @@ def _other_names(tree: LocalTree, look: Look) -> list[Key]:
     return others
 
 
-def _highest_change(tree: LocalTree, key: Key) -> Key:
-    """The key, or what is above it and was no folder when last looked at: only together they make sense."""
-    highest = key
-    for folder in above(key):
-        if folder.path and (folder not in tree.entries or tree.entries[folder].kind != FOLDER):
-            highest = folder
+def _highest(tree: LocalTree, at: Iterable[Key]) -> set[Key]:
+    """The keys without those that are below another of them.
+
+    Of what is above a key and was no folder when last looked at, the highest stands for it: only together they make
+    sense. Many files share few folders, so these are asked about once.
+    """
+    keys = set(at)
+    new = {folder: _highest_new(tree, folder) for folder in {key.folder for key in keys}}
+    changed = {new[key.folder] or key for key in keys}
+    below = {folder for folder in {key.folder for key in changed} if not changed.isdisjoint((folder, *above(folder)))}
+    return {key for key in changed if not key.path or key.folder not in below}
+
+
+def _highest_new(tree: LocalTree, folder: Key) -> Key | None:
+    """The highest at or above that was no folder when last looked at."""
+    highest = None
+    for one in (folder, *above(folder)):
+        if one.path and (one not in tree.entries or tree.entries[one].kind != FOLDER):
+            highest = one
     return highest
 
 
@@ -236,6 +254,8 @@ def _check_way(tree: LocalTree, key: Key, checked: set[Key]) -> None:
 
     ``checked`` has the folders that are none, and gets those of the path.
     """
+    if key.folder in checked:
+        return
     for folder in reversed([folder for folder in above(key) if folder.path and folder not in checked]):
         place = tree.path(folder)
         if not stat.S_ISDIR(os.lstat(place).st_mode):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.batches import Ignores, Watch
 
 
 class WatchfilesWatch(Watch):
     """The first batch has the watched paths themselves: the system's watch begins only when it is waited for."""
 
-    def __init__(self, paths: Iterable[Path], ignore: Callable[[Path, bool], bool]) -> None:
+    def __init__(self, paths: Iterable[Path], ignore: Ignores) -> None:
         super().__init__()
         self._roots = [path.absolute() for path in paths]
         self._ignore = ignore
@@ -50,4 +50,4 @@ class WatchfilesWatch(Watch):
 
     def _ignored(self, path: Path, root: Path) -> bool:
         below = [place for place in (path, *path.parents) if root in place.parents]
-        return any(self._ignore(place, place != path or place.is_dir()) for place in below)
+        return any(self._ignore(str(place), place != path or place.is_dir()) for place in below)

@@ -15,7 +15,7 @@ import struct
 import termios
 import weakref
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from innerloop.errors import LoopError
 
@@ -56,12 +56,6 @@ class Listener(Protocol):
 
     def flush(self) -> None:
         """All events that were there have been taken."""
-
-
-class Event(NamedTuple):
-    watch: int
-    mask: int
-    name: bytes
 
 
 class Inotify:
@@ -141,37 +135,32 @@ class Inotify:
         except BlockingIOError:
             return
         touched: dict[Listener, None] = {}
-        for event in parse_events(data):
-            touched.update(dict.fromkeys(self._deliver(event)))
+        for watch, mask, name in _events(data):
+            if mask & OVERFLOW:
+                for listener in list(self._listeners):
+                    touched[listener] = None
+                    listener.overflowed()
+            elif mask & IGNORED:
+                for listener, folder in self._places.pop(watch, ()):
+                    self._release(listener)
+                    listener.ended(folder, watch)
+            else:
+                # taking one may end or add watches
+                for listener, folder in tuple(self._places.get(watch, ())):
+                    touched[listener] = None
+                    listener.take(folder, mask, name)
         for listener in touched:
             listener.flush()
 
-    def _deliver(self, event: Event) -> list[Listener]:
-        if event.mask & OVERFLOW:
-            listeners = list(self._listeners)
-            for listener in listeners:
-                listener.overflowed()
-            return listeners
-        places = list(self._places.get(event.watch, ()))
-        if event.mask & IGNORED:
-            self._places.pop(event.watch, None)
-            for listener, folder in places:
-                self._release(listener)
-                listener.ended(folder, event.watch)
-            return []
-        for listener, folder in places:
-            listener.take(folder, event.mask, os.fsdecode(event.name))
-        return [listener for listener, _ in places]
 
-
-def parse_events(data: bytes) -> Iterator[Event]:
-    """What the kernel wrote: ``struct inotify_event``, each with a name padded by zeros."""
+def _events(data: bytes) -> Iterator[tuple[int, int, str]]:
+    """Watch, mask and name of what the kernel wrote: ``struct inotify_event``, each with a name padded by zeros."""
     at = 0
     while at < len(data):
         watch, mask, _, size = _EVENT.unpack_from(data, at)
-        at += _EVENT.size
-        yield Event(watch, mask, data[at : at + size].rstrip(b"\0"))
-        at += size
+        start = at + _EVENT.size
+        at = start + size
+        yield watch, mask, os.fsdecode(data[start:at].rstrip(b"\0"))
 
 
 def instance() -> Inotify:

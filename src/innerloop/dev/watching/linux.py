@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from innerloop.dev.watching import inotify
-from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.batches import Ignores, Watch
 from innerloop.errors import LoopError
 
 _CAME_OR_WENT = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
@@ -23,14 +23,19 @@ class InotifyWatch(Watch):
     """Watches each folder below the paths, and the nearest existing folder above each path: there a path's own
     creation, removal and renaming are seen. Of the folders further up, only whether they stay."""
 
-    def __init__(self, paths: Iterable[Path], ignore: Callable[[Path, bool], bool]) -> None:
+    def __init__(self, paths: Iterable[Path], ignore: Ignores) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._inotify = inotify.instance()
-        self._roots = [os.path.abspath(path) for path in paths]
+        self._roots = tuple(dict.fromkeys(os.path.abspath(path) for path in paths))
+        self._below = tuple(_prefix(root) for root in self._roots)
+        """What the paths below them begin with."""
         self._ignore = ignore
         self._watches: dict[str, int] = {}
+        self._files: dict[str, bool] = {}
+        """Files with events since the last flush, and whether the last one was their creation."""
         self._created: dict[str, float] = {}
+        """Files that are left to their writers, and until when."""
         try:
             for root in self._roots:
                 self._add_root(root)
@@ -50,11 +55,11 @@ class InotifyWatch(Watch):
             if mask & (inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT):
                 self._renew(folder)
             return
-        path = os.path.join(folder, name)
-        if mask & inotify.FOLDER and mask & _CAME_OR_WENT:
-            self._renew(path)
-        if any(path == root or _is_below(path, root) for root in self._roots):
-            self._take_below(path, mask)
+        path = f"{folder}/{name}" if folder != "/" else f"/{name}"
+        if mask & inotify.FOLDER:
+            self._take_folder(path, mask)
+        else:
+            self._take_file(path, mask)
 
     def ended(self, folder: str, watch: int) -> None:
         if self._watches.get(folder) == watch:
@@ -70,36 +75,51 @@ class InotifyWatch(Watch):
                 self._inotify.remove(self, folder, watch)
         self._changed.update(self._roots)
 
-    def _take_below(self, path: str, mask: int) -> None:
-        is_folder = bool(mask & inotify.FOLDER)
-        if path in self._roots and not is_folder and mask & _CAME_OR_WENT:
-            # a link to a folder came or went
-            self._forget(path)
-            if os.path.isdir(path):
-                self._guard(self._add_tree, path)
-        if path not in self._roots and self._ignore(Path(path), is_folder):
+    def flush(self) -> None:
+        for path, is_created in self._files.items():
+            if is_created and _awaits_writer(path):
+                # what was there before is no news any more
+                self._changed.discard(path)
+                self._leave_to_writer(path)
+            else:
+                self._report(path)
+        self._files.clear()
+        super().flush()
+
+    def _take_folder(self, path: str, mask: int) -> None:
+        if mask & _CAME_OR_WENT:
+            self._renew(path)
+        if path not in self._roots and (not path.startswith(self._below) or self._ignore(path, True)):
             return
-        if is_folder and mask & inotify.MOVED_FROM:
+        if mask & inotify.MOVED_FROM:
             self._forget(path)
-        elif is_folder and mask & (inotify.CREATE | inotify.MOVED_TO):
+        elif mask & (inotify.CREATE | inotify.MOVED_TO):
             self._guard(self._add_tree, path)
-        elif mask & inotify.CREATE and self._has_writer(path):
+        self._files.pop(path, None)
+        self._report(path)
+
+    def _take_file(self, path: str, mask: int) -> None:
+        if path in self._roots:
+            if mask & _CAME_OR_WENT:
+                # a link to a folder came or went
+                self._forget(path)
+                if os.path.isdir(path):
+                    self._guard(self._add_tree, path)
+        elif not path.startswith(self._below):
             return
+        elif path not in self._files and path not in self._created and self._ignore(path, False):
+            return
+        self._files[path] = bool(mask & inotify.CREATE)
+
+    def _report(self, path: str) -> None:
         self._created.pop(path, None)
         self._changed.add(path)
 
-    def _has_writer(self, path: str) -> bool:
-        """Whether a new file is likely to be written and closed; if it is not, it is reported a little later."""
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return False
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            return False
+    def _leave_to_writer(self, path: str) -> None:
+        """A new file is likely to be written and closed; if it is not, it is reported a little later."""
         if not self._created:
             self._loop.call_later(CREATED_SECONDS, self._report_created)
         self._created[path] = self._loop.time() + CREATED_SECONDS
-        return True
 
     def _gather(self) -> None:
         self._inotify.read_all()
@@ -152,7 +172,7 @@ class InotifyWatch(Watch):
     def _folders_in(self, folder: str) -> Iterator[str]:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and not self._ignore(Path(entry.path), True):
+                if entry.is_dir(follow_symlinks=False) and not self._ignore(entry.path, True):
                     yield entry.path
 
     def _add(self, folder: str, *, only_itself: bool = False) -> bool:
@@ -178,5 +198,18 @@ class InotifyWatch(Watch):
             self._error = error
 
 
+def _awaits_writer(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def _prefix(folder: str) -> str:
+    """What the paths below a folder begin with."""
+    return folder if folder.endswith("/") else f"{folder}/"
+
+
 def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder if folder.endswith("/") else f"{folder}/")
+    return path.startswith(_prefix(folder))

@@ -7,21 +7,21 @@ by ``watchfiles``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from innerloop.dev.watching.batches import Watch
+from innerloop.dev.watching.batches import Ignores, Watch
 
 
-def nothing(path: Path, folder: bool) -> bool:
+def nothing(path: str, folder: bool) -> bool:
     """Ignores nothing."""
     return False
 
 
-def watch(paths: Iterable[Path], ignore: Callable[[Path, bool], bool] = nothing) -> Watch:
+def watch(paths: Iterable[Path], ignore: Ignores = nothing) -> Watch:
     """Watch files and folders (with all below them), also ones that do not exist yet.
 
-    ``ignore`` is asked for what is below the paths, with whether it is a folder. Must be called in a running event
+    ``ignore`` is asked for what is below the paths. Must be called in a running event
     loop; changes from the call on are reported. Raises LoopError, also later, when the system allows no more watches.
     """
     if sys.platform == "linux":
