@@ -19,6 +19,7 @@ from innerloop.errors import LoopError
 from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import Conflict, Forbidden, NotFound
+from innerloop.kube.rights import may
 from innerloop.manifest import ObjectKey
 
 
@@ -52,7 +53,7 @@ async def check(client: Client, project: str, namespace: str, folder: Path, *, t
         stored = await read(client, project, namespace)
     except Forbidden as error:
         raise _no_rights(error, namespace) from error
-    if not await _may_write(client, namespace):
+    if not await may(client, "create", "configmaps", namespace=namespace):
         raise _read_only(namespace)
     if stored and not take_over:
         check_owner(stored.inventory, await identify(folder))
@@ -151,23 +152,6 @@ def _stored(config_map: dict[str, Any]) -> Stored:
 
 def _key(project: str, namespace: str) -> ObjectKey:
     return ObjectKey("v1", "ConfigMap", namespace, records.config_map_name(project))
-
-
-async def _may_write(client: Client, namespace: str) -> bool:
-    """Whether the API server would let us write an inventory; True where it does not say."""
-    attributes = {"namespace": namespace, "verb": "create", "resource": "configmaps"}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    try:
-        answer = await client.request_json(
-            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review
-        )
-    except (Forbidden, NotFound):
-        return True
-    return bool((answer.get("status") or {}).get("allowed", True))
 
 
 def _no_rights(error: Forbidden, namespace: str) -> LoopError:

@@ -25,6 +25,7 @@ from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import Conflict, ConnectionFailed, Forbidden, KubeError, NotFound
 from innerloop.manifest import ObjectKey
+from innerloop.process_identity import boot_id, is_running, process_start
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 10.0
@@ -97,9 +98,9 @@ def is_free(lease: dict[str, Any], now: datetime) -> bool:
         return True
     if now - datetime.fromisoformat(renewed) > timedelta(seconds=spec.get("leaseDurationSeconds") or LEASE_SECONDS):
         return True
-    if not _note(lease, "boot") or _note(lease, "boot") != _boot_id():
+    if not _note(lease, "boot") or _note(lease, "boot") != boot_id():
         return False
-    return not _is_running(_note(lease, "pid"), _note(lease, "process-start"))
+    return not is_running(_note(lease, "pid"), _note(lease, "process-start"))
 
 
 def lease_name(project: str, service: str) -> str:
@@ -117,8 +118,8 @@ def _lease(namespace: str, project: str, service: str, folder: Path) -> dict[str
         "holder": holder,
         "folder": str(folder),
         "pid": str(os.getpid()),
-        "process-start": _process_start(os.getpid()),
-        "boot": _boot_id(),
+        "process-start": process_start(os.getpid()),
+        "boot": boot_id(),
     }
     return {
         "apiVersion": "coordination.k8s.io/v1",
@@ -224,21 +225,3 @@ def _key(lease: dict[str, Any]) -> ObjectKey:
 
 def _micro_time() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _boot_id() -> str:
-    """Tells this machine since its last start from every other; empty where the kernel doesn't say."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
-
-
-def _process_start(pid: int) -> str:
-    """Start of a process in clock ticks since boot (proc(5), field 22): a process id alone may be used again."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return ""
-
-
-def _is_running(pid: str, start: str) -> bool:
-    return bool(pid.isdigit() and start) and _process_start(int(pid)) == start
