@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,6 +22,7 @@ from tests.gitops.forge.github import GitHub
 from tests.gitops.forge.gitlab import GitLab
 from tests.gitops.forge.repository import Repository
 from tests.gitops.forge.server import TOKEN, Forge, serving
+from tests.gitops.lab import Lab, lab_at
 
 QUICK = Patience(attempts=4, pause=0.001, longest_wait=1.0, timeout=10.0)
 
@@ -93,3 +96,20 @@ async def connected(kind: str, server: Forge) -> AsyncIterator[Callable[..., Any
             return await stack.enter_async_context(adapter_of(kind, server.url, **options))
 
         yield connect
+
+
+@pytest.fixture
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own caches, and none of the machine's own git configuration or tokens."""
+    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / ".home" / variable))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for variable in ("LOOP_FORGE_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, isolated: None) -> AsyncIterator[Lab]:
+    async with lab_at(tmp_path) as lab:
+        yield lab

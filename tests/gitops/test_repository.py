@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,18 +22,9 @@ from innerloop.gitops.repository import NOTES, Author, Repository, opened
 from tests.gitops.git_http import PASSWORD, USER, GitServer, serving_git
 from tests.gitops.remote import ALICE, Remote, git
 
+pytestmark = pytest.mark.usefixtures("isolated")
+
 ME = Author("Robot", "robot@example.com")
-
-
-@pytest.fixture(autouse=True)
-def _laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own caches, and none of the machine's own git configuration or tokens."""
-    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / ".home" / variable))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    for variable in ("LOOP_FORGE_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture

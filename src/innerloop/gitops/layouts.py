@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import NamedTuple
 
 from innerloop.errors import LoopError
@@ -27,6 +28,11 @@ class Place(NamedTuple):
     def owned(self) -> tuple[str, ...]:
         """Everything that the project may write and remove, and nothing else."""
         return tuple(dict.fromkeys(filter(None, (self.manifests, self.templates, self.metadata))))
+
+    @property
+    def folder(self) -> str:
+        """What paths in ``Provenance.files`` count from, the same for one file and for a file per object."""
+        return posixpath.dirname(self.manifests if self.templates else self.metadata)
 
 
 def place(project: Project, environment: Environment, gitops: GitOps) -> Place:

@@ -132,14 +132,16 @@ class Repository:
         return await trees.read(self._git, commit, paths)
 
     async def commit(
-        self, parent: str, owned: Sequence[str], files: Mapping[str, bytes], message: str, author: Author
+        self, parent: str, removed: Sequence[str], files: Mapping[str, bytes], message: str, author: Author
     ) -> str:
-        """A commit on ``parent`` in which the owned paths are exactly these files; it is not pushed yet.
+        """A commit on ``parent`` without the removed paths and with these files; it is not pushed yet.
+
+        What is at or below a removed path goes, unless it is among the files.
 
         Raises RepositoryError where a file of the repository, a submodule or a filter of its ``.gitattributes`` is in
         the way.
         """
-        tree = await trees.written(self._git, self.address, parent, owned, files)
+        tree = await trees.written(self._git, self.address, parent, removed, files)
         signed = await self._git("config", "--type=bool", "--get", "commit.gpgSign", check=False)
         sign = ["-S"] if signed.text.strip() == "true" else []
         return await self._git.text(

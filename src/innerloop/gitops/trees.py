@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -59,13 +59,13 @@ def blob_id(content: bytes, like: str) -> str:
     return make(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-async def written(git: Git, address: str, parent: str, owned: Sequence[str], files: Mapping[str, bytes]) -> str:
-    """The tree of ``parent`` with the owned paths being exactly these files. Raises RepositoryError, see Repository."""
-    await _refuse_what_is_in_the_way(git, address, parent, owned)
+async def written(git: Git, address: str, parent: str, removed: Sequence[str], files: Mapping[str, bytes]) -> str:
+    """The tree of ``parent`` without what is removed, and with the files. Raises RepositoryError, see Repository."""
+    await _refuse_what_is_in_the_way(git, address, parent, [*removed, *files])
     draft = f"refs/innerloop/draft/{uuid4().hex}"
     stream = [
         f"commit {draft}\ncommitter innerloop <> 0 +0000\ndata 0\nfrom {parent}\n".encode(),
-        *(b"D %s\n" % _quoted(path) for path in owned),
+        *(b"D %s\n" % _quoted(path) for path in removed),
     ]
     for path, content in sorted(files.items()):
         stream.append(b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(content), content))
@@ -77,17 +77,18 @@ async def written(git: Git, address: str, parent: str, owned: Sequence[str], fil
         await git("update-ref", "-d", draft, check=False)
 
 
-async def _refuse_what_is_in_the_way(git: Git, address: str, parent: str, owned: Iterable[str]) -> None:
+async def _refuse_what_is_in_the_way(git: Git, address: str, parent: str, paths: Sequence[str]) -> None:
     """A file where we need a folder, and what is no file of ours at all, must not go by our commit."""
-    above = {"/".join(parts[:count]) for path in owned for parts in [path.split("/")] for count in range(1, len(parts))}
+    above = {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
     for path, entry in (await entries(git, parent, sorted(above), recursive=False)).items():
-        if entry.mode != "040000":
+        # asked for a folder and what is above it, git shows what is in it
+        if path in above and entry.mode != "040000":
             what = "a submodule" if entry.mode == "160000" else "a file"
             raise RepositoryError(
                 f"{path} is {what} in the GitOps repository {address}, where a folder is needed",
                 hint="remove it there, or choose another `gitops.layout`",
             )
-    for path, entry in (await entries(git, parent, list(owned))).items():
+    for path, entry in (await entries(git, parent, paths)).items():
         if entry.mode not in FILE_MODES:
             what = "a submodule" if entry.mode == "160000" else "a link"
             raise RepositoryError(

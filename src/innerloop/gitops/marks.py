@@ -1,0 +1,47 @@
+"""The marks on our commits in the GitOps repository: trailers that join them with what they were made from."""
+
+from __future__ import annotations
+
+import re
+
+from innerloop import __version__
+from innerloop.gitops.provenance import Provenance
+
+RENDERED_BY = "Rendered-By"
+_LINE = re.compile(r"(?P<name>[A-Za-z-]+): (?P<value>.+)")
+
+
+def message(subject: str, body: str, provenance: Provenance) -> str:
+    """A commit's message. Its last paragraph is for programs: ``git interpret-trailers --parse`` reads it."""
+    engines = ", ".join(f"{name} {version}" for name, version in provenance.engines.items() if name != "innerloop")
+    renderer = f"innerloop {provenance.engines.get('innerloop', __version__)}"
+    trailers = [
+        ("Project", provenance.project),
+        ("Environment", provenance.environment),
+        ("Source-Repository", provenance.source.repository),
+        ("Source-Commit", provenance.source.commit),
+        *(("Image", reference) for reference in provenance.images.values()),
+        ("Rolled-Back", provenance.rolled_back),
+        (RENDERED_BY, f"{renderer} ({engines})" if engines else renderer),
+    ]
+    lines = "\n".join(f"{name}: {value}" for name, value in trailers if value)
+    return "\n\n".join(filter(None, [" ".join(subject.split()), body.strip(), lines])) + "\n"
+
+
+def trailers(text: str) -> dict[str, list[str]]:
+    """Those of a commit's message, by name; the last paragraph has them."""
+    found: dict[str, list[str]] = {}
+    for line in text.rstrip().rpartition("\n\n")[2].splitlines():
+        if match := _LINE.fullmatch(line):
+            found.setdefault(match["name"], []).append(match["value"])
+    return found
+
+
+def is_ours(text: str, project: str, environment: str) -> bool:
+    """Whether a commit with this message was made by a promotion of the project to the environment."""
+    found = trailers(text)
+    return (
+        found.get("Project") == [project]
+        and found.get("Environment") == [environment]
+        and any(value.startswith("innerloop ") for value in found.get(RENDERED_BY, []))
+    )

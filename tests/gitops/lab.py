@@ -1,0 +1,159 @@
+"""A GitOps repository with its forge, as a promotion meets them: git is real, and so are the requests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from innerloop.errors import Location
+from innerloop.events import Event, Notice
+from innerloop.gitops import layouts, promotion, rollbacks, wording
+from innerloop.gitops.contents import files_of, provenance_of
+from innerloop.gitops.environments import Rendered
+from innerloop.gitops.forges.choosing import forge_of
+from innerloop.gitops.layouts import Place
+from innerloop.gitops.planning import Allowed, Wanted
+from innerloop.gitops.promotion import Outcome
+from innerloop.gitops.provenance import Provenance, SourceCommit, decode
+from innerloop.gitops.repository import Author, opened
+from innerloop.gitops.standing import look
+from innerloop.gitops.work import Work
+from innerloop.manifest import Manifest
+from innerloop.project import Environment, GitOps, Project
+from tests.gitops.forge.github import GitHub
+from tests.gitops.forge.repository import Pull, Repository, Style
+from tests.gitops.forge.server import TOKEN, Forge, serving
+from tests.gitops.remote import Remote
+
+ME = Author("Robot", "robot@example.com")
+ENVIRONMENT = Environment(name="stage", namespace="vote")
+
+
+def config_map(name: str = "web", data: str = "1", **metadata: str) -> Manifest:
+    document: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap"}
+    document["metadata"] = {"name": name, "namespace": "vote", **metadata}
+    return Manifest({**document, "data": {"value": data}}, f"deploy/{name}.yaml")
+
+
+def source_of(commit: str, subject: str = "Change the title") -> SourceCommit:
+    return SourceCommit(
+        repository="https://example.com/vote.git",
+        commit=commit * 40 if len(commit) == 1 else commit,
+        author="Alice <alice@example.com>",
+        date="2026-11-25T10:00:00+00:00",
+        subject=subject,
+    )
+
+
+def rendered(
+    *manifests: Manifest,
+    commit: str = "a",
+    project: str = "vote",
+    templates: dict[str, bytes] | None = None,
+    environment: Environment = ENVIRONMENT,
+) -> Rendered:
+    provenance = Provenance(
+        project=project,
+        environment=environment.name,
+        source=source_of(commit),
+        images={"example.com/web": "example.com/web@sha256:" + "0" * 64},
+        engines={"innerloop": "0.1", "helm": "v4.2.1"},
+        inputs=f"inputs of {commit}",
+    )
+    return Rendered(environment, manifests, templates or {}, provenance)
+
+
+class Lab:
+    """One environment of a project, its repository, and the forge of that."""
+
+    def __init__(self, remote: Remote, forge: Forge, gitops: GitOps, name: str = "vote") -> None:
+        self.remote = remote
+        self.forge = forge
+        self.gitops = gitops
+        self.name = name
+        self.events: list[Event] = []
+
+    @property
+    def place(self) -> Place:
+        project = Project(name=self.name, file=Path("/loop.yaml"), folder=Path("/"), gitops=self.gitops)
+        return layouts.place(project, ENVIRONMENT, self.gitops)
+
+    @property
+    def pulls(self) -> list[Pull]:
+        return self.forge.repository.pulls
+
+    @property
+    def notices(self) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Notice)]
+
+    def set(self, **settings: Any) -> None:
+        self.gitops = msgspec.structs.replace(self.gitops, **settings)
+
+    def wanted(self, *manifests: Manifest, commit: str = "a", templates: dict[str, bytes] | None = None) -> Wanted:
+        made = rendered(*manifests, commit=commit, project=self.name, templates=templates)
+        files = files_of(made, self.place)
+        provenance = provenance_of(made.provenance, files, self.place)
+        return Wanted(files, provenance, wording.promotion_title(provenance), "", "")
+
+    async def promote(self, *manifests: Manifest, commit: str = "a", **allowed: bool) -> Outcome:
+        return await self.propose(self.wanted(*manifests, commit=commit), **allowed)
+
+    async def propose(self, wanted: Wanted, **allowed: bool) -> Outcome:
+        async with self.working() as work:
+            return await promotion.propose(work, wanted, Allowed(**allowed))
+
+    async def roll_back(self, to: str = "", **allowed: bool) -> Outcome:
+        async with self.working() as work:
+            standing = await look(work.repository, work.place, self.gitops)
+            found = await rollbacks.past(work.repository, work.place, standing, to)
+            return await promotion.propose(work, rollbacks.going_back(standing.base, found), Allowed(**allowed))
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Work]:
+        on = self.remote.url if self.gitops.forge == "git" else f"{self.forge.url}/acme/vote"
+        async with opened(self.remote.url, self.emit) as repository:
+            async with forge_of(
+                on, self.gitops.forge, {"LOOP_FORGE_TOKEN": TOKEN, "PATH": os.environ["PATH"]}
+            ) as forge:
+                yield Work(repository, forge, self.place, self.gitops, ME, self.emit)
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def merge(self, style: Style = "squash") -> str:
+        """Someone merges the last pull request, and has its branch deleted."""
+        commit = self.forge.repository.merge(len(self.pulls), style)
+        return commit
+
+    def close(self) -> None:
+        self.forge.repository.close(self.pulls[-1])
+
+    def provenance(self, commit: str = "") -> Provenance:
+        content = self.remote.files(commit or self.place.base)[self.place.metadata]
+        found = decode((content + "\n").encode(), Location("metadata"))
+        assert found is not None
+        return found
+
+
+@asynccontextmanager
+async def lab_at(folder: Path) -> AsyncIterator[Lab]:
+    """With a repository that has a file of somebody else's."""
+    remote = Remote(folder / "ops.git")
+    remote.commit({"README.md": "ours\n", "stage/other/configmap-web.yaml": "x: 1\n"})
+
+    def head_of(branch: str) -> str:
+        tip = remote.tip(branch)
+        if tip is None:
+            raise KeyError(branch)
+        return tip
+
+    def merged(pull: Pull, style: Style) -> str:
+        return (remote.squash if style == "squash" else remote.merge)(pull.head, pull.base)
+
+    async with serving(GitHub(Repository("acme/vote", head_of=head_of, merge_commit=merged))) as forge:
+        yield Lab(remote, forge, GitOps(repository=remote.url, forge="github"))
