@@ -155,6 +155,27 @@ class SessionReady(Event, frozen=True, kw_only=True, tag="ready"):
     urls: tuple[str, ...] = ()
 
 
+class Promoted(Event, frozen=True, kw_only=True, tag="promoted"):
+    """What came of a promotion, or of a rollback."""
+
+    project: str
+    environment: str
+    state: Literal["unchanged", "proposed", "already proposed"]
+    """``unchanged``: the environment's branch has it, nothing is proposed. ``already proposed``: nothing was pushed."""
+    base: str
+    """Branch that the agent follows."""
+    branch: str
+    """Branch that is proposed."""
+    commit: str
+    """In the GitOps repository: what is proposed, else what ``base`` has."""
+    number: int = 0
+    """Of the pull request, 0 where there is none."""
+    url: str = ""
+    """Of the pull request; on a host that makes none, where a person can; empty where that is not known."""
+    changes: str = ""
+    """For people: ``1 added, 2 changed``."""
+
+
 class SessionEnded(Event, frozen=True, kw_only=True, tag="ended"):
     project: str
     reason: str

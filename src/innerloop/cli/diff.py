@@ -44,14 +44,14 @@ def command(
     found = run(lambda emit: _compare(options, environments, all_envs, emit), stream=sys.stderr)
     match output:
         case "json":
-            _show_json(found)
+            show_json(found)
         case "markdown":
             from innerloop.gitops.markdown import Change, comment
 
             click.echo(comment([Change(one.name, one.differences) for one in found]), nl=False)
         case _:
             for one in found:
-                _show(one)
+                show(one)
     return int(exit_code and any(one.differences for one in found))
 
 
@@ -75,7 +75,8 @@ async def _compare(
     return await against_repository([load_environment(options, name) for name in dict.fromkeys(environments)], emit)
 
 
-def _show_json(found: Sequence[Comparison]) -> None:
+def show_json(found: Sequence[Comparison]) -> None:
+    """Print differences for programs."""
     import msgspec
 
     comparisons = [
@@ -97,7 +98,8 @@ def _as_json(difference: Difference) -> dict[str, str]:
     }
 
 
-def _show(one: Comparison) -> None:
+def show(one: Comparison) -> None:
+    """Print differences for people."""
     from innerloop.gitops.markdown import counted
 
     click.echo(f"{click.style(one.name, bold=True)}  {counted(one.differences)}  ({one.against})")

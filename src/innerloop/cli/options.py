@@ -44,6 +44,11 @@ def several_environments(function: F) -> F:
     return _decorated(function, _ENVIRONMENTS)
 
 
+def one_environment(function: F) -> F:
+    """As ``project_options``; the environment is an argument that has to be there: the command gets ``environment``."""
+    return _decorated(function, _ENVIRONMENT_ARGUMENT)
+
+
 def _decorated(function: F, environment: Callable[[F], F]) -> F:
     @functools.wraps(function)
     def command(
@@ -195,6 +200,7 @@ _ENVIRONMENTS = click.option(
     help="an environment of the project (repeatable)",
     shell_complete=completing.environments,
 )
+_ENVIRONMENT_ARGUMENT = click.argument("environment", metavar="ENV", shell_complete=completing.environments)
 _VALUES = (
     click.option("--profile", multiple=True, metavar="NAME", help="activate a profile (repeatable)"),
     click.option("--set", "set_", multiple=True, type=_Assignment(), help="give a variable a value (repeatable)"),

@@ -37,6 +37,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A project without that environment has just no file for it (dependencies)."""
 
 
+class UnknownEnvironment(LoopError):
+    """The project has no environment of that name."""
+
+
 class _Head(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The sections that must be understood before the others can be read."""
 
@@ -131,7 +135,7 @@ def _variables_file(tree: Mapping, head: _Head, file: Path, options: Options) ->
         if options.env_optional:
             return None
         hint = suggestion(options.env, head.environments) or "loop.yaml has no environments"
-        raise LoopError(f"no environment '{options.env}'", hint=hint)
+        raise UnknownEnvironment(f"no environment '{options.env}'", hint=hint)
     found = _environment_file(head, file, options.env)
     if found is not None and not found.is_file():
         where = nodes.place(tree, "environments", options.env, "variables")

@@ -119,6 +119,8 @@ class Terminal:
                 return [f"{mark} {event.message}", *self._explained("", event.detail, event.hint)]
             case events.SessionReady():
                 return self._ready(event)
+            case events.Promoted():
+                return self._promoted(event)
             case events.SessionEnded():
                 self._running.clear()
                 return [f"{self._paint(DIM, '·')} {event.project}: {event.reason}"]
@@ -203,6 +205,21 @@ class Terminal:
         place = self._paint(DIM, f"{event.namespace} on {event.context}, {duration(event.seconds)}")
         lines = [f"{self._paint(GREEN + ';' + BOLD, 'ready')} {event.project}  {place}"]
         return lines + [f"  {self._paint(CYAN, url)}" for url in event.urls]
+
+    def _promoted(self, event: events.Promoted) -> list[str]:
+        place = f"{event.project} in {event.environment}"
+        if event.state == "unchanged":
+            return [f"{self._paint(GREEN, '✓')} {place} is up to date: {event.base} has the same"]
+        what = f"pull request {event.number}" if event.number else f"branch {event.branch}"
+        done = "is open already, unchanged" if event.state == "already proposed" else "is ready for review"
+        if not event.number:
+            done = "is there already, unchanged" if event.state == "already proposed" else "is pushed"
+        lines = [f"{self._paint(GREEN + ';' + BOLD, what)} {done}: {place}, {event.changes}"]
+        if event.url:
+            lines.append(f"  {self._paint(CYAN, event.url)}")
+        if not event.number:
+            lines.append(f"  open a pull request from {event.branch} to {event.base}")
+        return lines
 
     def _log(self, event: events.LogLine) -> str:
         moment = event.time[11:19] if len(event.time) >= 19 else "--:--:--"

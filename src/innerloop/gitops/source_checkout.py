@@ -1,0 +1,76 @@
+"""The project as it was in a commit: in a clone of its own, so that nobody's checkout is touched."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from innerloop.errors import LoopError
+from innerloop.events import Emit, reported
+from innerloop.gitops.git import environment
+from innerloop.gitops.provenance import SourceCommit
+from innerloop.processes import Completed, ProgramFailed, run
+
+_ENVIRONMENT = {
+    # large files are no templates, and would have to be fetched
+    "GIT_LFS_SKIP_SMUDGE": "1"
+}
+
+
+@asynccontextmanager
+async def checked_out(file: Path, source: SourceCommit, emit: Emit) -> AsyncIterator[Path]:
+    """The project's file as it was in a commit, for as long as the block lasts, with all that is beside it.
+
+    The clone shares the objects of the user's, which is only read. A commit that it lacks is fetched from where it was
+    rendered from. Raises LoopError.
+    """
+    top = Path((await _git(file.parent, "rev-parse", "--show-toplevel")).text.rstrip("\n"))
+    below = Path(os.path.realpath(file)).relative_to(os.path.realpath(top))
+    short = source.commit[:12]
+    with tempfile.TemporaryDirectory(prefix="innerloop-source-") as folder:
+        clone = Path(folder) / "source"
+        with reported(emit, f"checkout/{short}", f"take the sources of {short}") as outcome:
+            await _git(
+                file.parent, "clone", "--quiet", "--shared", "--no-checkout", "--template=", str(top), str(clone)
+            )
+            if (await _git(clone, "cat-file", "-e", f"{source.commit}^{{commit}}", check=False)).code:
+                await _fetch(clone, source)
+            if source.repository:
+                # what is rendered tells where it is from
+                await _git(clone, "remote", "set-url", "origin", source.repository)
+            else:
+                await _git(clone, "remote", "remove", "origin")
+            await _git(clone, "checkout", "--quiet", "--detach", source.commit)
+            outcome.summary = source.subject
+        there = clone / below
+        if not there.is_file():
+            raise LoopError(f"commit {short} has no {below}", hint="promote from the sources: without --from")
+        yield there
+
+
+async def _fetch(clone: Path, source: SourceCommit) -> None:
+    try:
+        if not source.repository:
+            raise LoopError("the clone lacks it, and nothing tells where it is from")
+        await _git(clone, "fetch", "--quiet", "--depth=1", "--no-tags", source.repository, source.commit)
+    except LoopError as error:
+        raise LoopError(
+            f"commit {source.commit[:12]} is not in the project's clone, and cannot be fetched",
+            detail=error.detail or error.message,
+            hint="was it pushed? Else fetch it: git fetch --unshallow, or git fetch --all",
+        ) from error
+
+
+async def _git(folder: Path, *arguments: str, check: bool = True) -> Completed:
+    settings = environment({"core.hooksPath": os.devnull, "advice.detachedHead": "false"})
+    argv = ["git", "-C", str(folder), *arguments]
+    try:
+        return await run(argv, env={**settings, **_ENVIRONMENT}, check=check)
+    except ProgramFailed as failed:
+        if "not a git repository" in (failed.detail or ""):
+            hint = "--from renders a commit: run it in the project's clone"
+            raise LoopError(f"{folder} is in no git repository", hint=hint) from failed
+        raise
