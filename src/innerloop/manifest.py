@@ -87,8 +87,9 @@ class Manifest:
         if self.kind == "Pod":
             return self.object
         if self.kind == "CronJob":
-            spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-        template = spec.get("template")
+            job = spec.get("jobTemplate")
+            spec = job.get("spec") if isinstance(job, dict) else None
+        template = spec.get("template") if isinstance(spec, dict) else None
         return template if isinstance(template, dict) and "spec" in template else None
 
     def __repr__(self) -> str:

@@ -80,6 +80,24 @@ def test_a_version_that_is_not_served_is_unknown() -> None:
     assert [one.message for one in found] == ["no schema of shop.example.com/v1 Widget is known"]
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("required: [size]", "required: 5"),
+        ("{type: integer, minimum: 1, maximum: 9}", "{type: [integer], minimum: low}"),
+        ("{type: integer, minimum: 1, maximum: 9}", "{$ref: '#/none'}"),
+    ],
+)
+def test_what_cannot_be_read_of_a_definition_is_not_held_against_its_objects(right: str, wrong: str) -> None:
+    assert right in DEFINITION
+    assert ("schema", "Widget/a") not in told(checked(f"{DEFINITION.replace(right, wrong)}---{WIDGET}"))
+
+
+def test_what_is_wrong_with_a_definition_is_told_of_it() -> None:
+    found = checked(f"{DEFINITION.replace('required: [size]', 'required: 5')}---{WIDGET}")
+    assert told(found) == [("schema", "CustomResourceDefinition/widgets.shop.example.com")]
+
+
 def test_a_list_of_definitions_is_read(tmp_path: Path) -> None:
     item = textwrap.indent(DEFINITION.strip(), "    ").replace("    api", "  - api", 1)
     (tmp_path / "all.yaml").write_text(f"apiVersion: v1\nkind: List\nitems:\n{item}\n")

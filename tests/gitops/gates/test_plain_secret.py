@@ -37,6 +37,7 @@ def found(text: str) -> list[Finding]:
         ("stringData: {password: hunter2}", "stringData.password"),
         (f"data: {{password: {encoded('hunter2')}}}", "data.password"),
         ("data: {password: not-base64!}", "data.password"),
+        ("data: {password: gehört-dazu}", "data.password"),
         ("stringData: {password: 12345}", "stringData.password"),
         ('stringData: {config: \'{"user": "${USER}", "password": "x"}\'}', "stringData.config"),
         ("stringData: {url: 'postgres://me:${PASSWORD}@db'}", "stringData.url"),

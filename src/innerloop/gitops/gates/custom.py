@@ -16,6 +16,12 @@ from innerloop.render.documents import chunks
 _KIND = "CustomResourceDefinition"
 _VERSION = "apiextensions.k8s.io/v1"
 _ENDINGS = (".yaml", ".yml", ".json")
+_COUNTED = ("Length", "Items", "Properties")
+_EXTENSIONS = (
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-embedded-resource",
+)
 ANYTHING: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -72,17 +78,54 @@ def _kinds(spec: dict[str, Any]) -> Iterator[tuple[KindKey, Kind]]:
         return
     for version in versions:
         if isinstance(version, dict) and version.get("served"):
-            schema = (version.get("schema") or {}).get("openAPIV3Schema") or ANYTHING
+            given = version.get("schema")
+            schema = given.get("openAPIV3Schema") if isinstance(given, dict) else None
             key = f"{spec.get('group')}/{version.get('name')}", str(names.get("kind"))
-            yield key, Kind(with_common(schema), spec.get("scope") == "Namespaced")
+            yield key, Kind(with_common(schema or ANYTHING), spec.get("scope") == "Namespaced")
 
 
-def with_common(schema: Schema) -> Schema:
-    """A definition's schema with what every object has."""
+def with_common(schema: Any) -> Schema:
+    """A definition's schema with what every object has, and without what cannot be read of it."""
+    read = _readable(schema)
     fields: Mapping[str, Schema] = {
-        **(schema.get("properties") or {}),
+        **(read.get("properties") or {}),
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
         "metadata": {"$ref": OBJECT_META},
     }
-    return {**schema, "type": "object", "properties": fields}
+    return {**read, "type": "object", "properties": fields}
+
+
+def _readable(node: Any) -> Schema:
+    """A schema of those parts that have the type which they should have, down to the last.
+
+    What is wrong with the others is told where the definition itself is checked. A reference is taken for anything:
+    definitions have none, other APIs of a cluster may.
+    """
+    if not isinstance(node, dict):
+        return {}
+    kept: dict[str, Any] = {key: value for key, value in node.items() if isinstance(value, _PARTS.get(key, ()))}
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(kept.get(key), dict):
+            kept[key] = _readable(kept[key])
+    for key in ("allOf", "anyOf", "oneOf"):
+        if key in kept:
+            kept[key] = [_readable(one) for one in kept[key]]
+    if "properties" in kept:
+        kept["properties"] = {name: _readable(field) for name, field in kept["properties"].items()}
+    if "required" in kept:
+        kept["required"] = [name for name in kept["required"] if isinstance(name, str)]
+    return kept
+
+
+_NUMBERS = ("minimum", "maximum", "multipleOf", *(f"{side}{what}" for side in ("min", "max") for what in _COUNTED))
+_FLAGS = ("nullable", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum", *_EXTENSIONS)
+_PARTS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(_NUMBERS, (int, float)),
+    **dict.fromkeys(_FLAGS, bool),
+    **dict.fromkeys(("required", "enum", "allOf", "anyOf", "oneOf"), list),
+    **dict.fromkeys(("type", "pattern"), str),
+    **dict.fromkeys(("properties", "items", "not"), dict),
+    "additionalProperties": (bool, dict),
+    "default": object,
+}

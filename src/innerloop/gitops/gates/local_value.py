@@ -10,6 +10,7 @@ from typing import Any
 from innerloop import references
 from innerloop.dev import helper
 from innerloop.gitops.gates.findings import Finding
+from innerloop.gitops.gates.parts import mapping, mappings
 from innerloop.manifest import TARGET_ANNOTATION, Manifest
 from innerloop.project import Project, Variable
 from innerloop.render.images import image_references
@@ -38,20 +39,19 @@ def _overlay_mark(manifest: Manifest) -> str:
     template = manifest.pod_template
     if template is None:
         return ""
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
-    if TARGET_ANNOTATION in annotations:
+    if TARGET_ANNOTATION in mapping(template, "metadata", "annotations"):
         return f"its pods have the annotation {TARGET_ANNOTATION}"
-    spec = template.get("spec") or {}
-    if any(volume.get("name") == helper.VOLUME for volume in _mappings(spec.get("volumes"))):
+    spec = mapping(template, "spec")
+    if any(volume.get("name") == helper.VOLUME for volume in mappings(spec.get("volumes"))):
         return f"its pods have the volume {helper.VOLUME}"
-    containers = [*_mappings(spec.get("containers")), *_mappings(spec.get("initContainers"))]
-    if any((container.get("command") or [None])[0] == helper.PROGRAM for container in containers):
+    containers = [*mappings(spec.get("containers")), *mappings(spec.get("initContainers"))]
+    if any(_first(container.get("command")) == helper.PROGRAM for container in containers):
         return f"a container runs {helper.PROGRAM}"
     return ""
 
 
-def _mappings(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _first(words: Any) -> Any:
+    return words[0] if isinstance(words, list) and words else None
 
 
 def _local_images(manifests: Iterable[Manifest]) -> Iterator[Finding]:

@@ -6,13 +6,13 @@ Nothing here ever tells a value, only the names of keys.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from innerloop.gitops.gates.findings import Finding
+from innerloop.gitops.gates.parts import mapping, mappings
 from innerloop.manifest import Manifest
 
 _REFERENCES = (
@@ -62,7 +62,7 @@ def findings(manifests: Iterable[Manifest]) -> Iterator[Finding]:
 def readable_keys(secret: dict[str, Any]) -> list[str]:
     """Names of the values of a Secret that are neither empty, nor encrypted, nor references to where they are kept."""
     encrypted = isinstance(secret.get("sops"), dict)
-    annotations = (secret.get("metadata") or {}).get("annotations") or {}
+    annotations = mapping(secret, "metadata", "annotations")
     found = []
     for field, decoded in (("data", True), ("stringData", False)):
         values = secret.get(field)
@@ -86,8 +86,7 @@ def masked(text: str, objects: Any) -> str:
     values: set[str] = set()
     for secret in secrets_in(objects):
         for field in ("data", "stringData"):
-            found = secret.get(field)
-            for value in found.values() if isinstance(found, dict) else ():
+            for value in mapping(secret, field).values():
                 for plain in (str(value), _decoded(str(value)) or ""):
                     # as it is, and as a rule prints a whole object
                     values |= {plain, json.dumps(plain, ensure_ascii=False)[1:-1]}
@@ -136,9 +135,9 @@ def secrets_in(node: Any) -> Iterator[dict[str, Any]]:
     ):
         yield node
         return
-    if node.get("kind") == "SecretList" and isinstance(node.get("items"), list):
+    if node.get("kind") == "SecretList":
         # items of such a list need not repeat their kind
-        yield from (item for item in node["items"] if isinstance(item, dict))
+        yield from mappings(node.get("items"))
         return
     for value in node.values():
         yield from secrets_in(value)
@@ -147,8 +146,7 @@ def secrets_in(node: Any) -> Iterator[dict[str, Any]]:
 def _private_keys(config_map: dict[str, Any]) -> list[str]:
     found = []
     for field, decoded in (("data", False), ("binaryData", True)):
-        values = config_map.get(field)
-        for key, value in values.items() if isinstance(values, dict) else ():
+        for key, value in mapping(config_map, field).items():
             text = value if isinstance(value, str) else ""
             if has_private_key((_decoded(text) or "") if decoded else text):
                 found.append(f"{field}.{key}")
@@ -159,13 +157,12 @@ def _decoded(text: str) -> str | None:
     """What base64 stands for, None where it is none."""
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode(errors="replace")
-    except binascii.Error:
+    except ValueError:
         return None
 
 
 def _name(secret: dict[str, Any]) -> str:
-    metadata = secret.get("metadata")
-    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+    return str(mapping(secret, "metadata").get("name", ""))
 
 
 def listed(keys: list[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from innerloop.config.problems import suggestion
 from innerloop.gitops.gates.findings import Finding
 from innerloop.gitops.gates.kubernetes import Kind, KindKey, Kubernetes
+from innerloop.gitops.gates.parts import mapping
 from innerloop.gitops.gates.plain_secret import is_encrypted
 from innerloop.gitops.gates.validation import shown, validate
 from innerloop.manifest import Manifest
@@ -56,7 +57,7 @@ def _of_object(
     obj: dict[str, Any], manifest: Manifest, kubernetes: Kubernetes, custom: Mapping[KindKey, Kind]
 ) -> Iterator[Finding]:
     key = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
-    name = f"{key[1]}/{Manifest(obj).name}"
+    name = f"{key[1]}/{mapping(obj, 'metadata').get('name', '')}"
     kind = kubernetes.kinds.get(key) or custom.get(key)
     if kind is None:
         message, hint = _unknown(key, kubernetes, custom)

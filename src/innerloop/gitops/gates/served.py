@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from innerloop.gitops.gates.custom import ANYTHING, with_common
 from innerloop.gitops.gates.kubernetes import Kind, KindKey
@@ -22,16 +21,5 @@ async def from_cluster(client: Client, wanted: Iterable[KindKey]) -> dict[KindKe
         except UnknownKind:
             continue
         schema = (await openapi.schemas(client, api_version)).get(kind, ANYTHING)
-        found[api_version, kind] = Kind(with_common(_self_contained(schema)), served.namespaced)
+        found[api_version, kind] = Kind(with_common(schema), served.namespaced)
     return found
-
-
-def _self_contained(node: Any) -> Any:
-    """A published schema without references: definitions' have none, those of aggregated APIs are taken as open."""
-    if isinstance(node, list):
-        return [_self_contained(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if isinstance(node.get("$ref"), str):
-        return ANYTHING
-    return {key: _self_contained(value) for key, value in node.items()}

@@ -8,7 +8,6 @@ in which a mapping has the fields that it names and no others. Not evaluated are
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -235,7 +234,7 @@ def _matches(pattern: str, text: str) -> bool:
 def _is_base64(text: str) -> bool:
     try:
         base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error:
+    except ValueError:
         return False
     return True
 
