@@ -28,6 +28,7 @@ COMMANDS = {
     "exec": "run a command in a service's container",
     "forward": "forward a service's ports to this machine",
     "harvest": "turn what was changed live into a patch of the templates",
+    "init": "write pipelines for a CI system",
     "logs": "follow the logs of the project's services",
     "promote": "open the pull request that brings an environment up to date",
     "purge": "remove everything that the project deployed",

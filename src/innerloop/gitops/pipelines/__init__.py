@@ -1,0 +1,1 @@
+"""Pipelines of CI systems that do nothing but call ``loop``."""
