@@ -294,7 +294,7 @@ class ContainerSync:
                 return None
             owed = set(self._unacknowledged)
             self._unacknowledged |= batch.keys()
-            self._taking.expect(batch.wanted)
+            self._taking.expect(batch.wanted, batch.keys())
             done, unfinished = await send_batch(
                 batch, self._tree, connection.add, self._tell_progress, self._impatient()
             )

@@ -40,6 +40,13 @@ class Seen(NamedTuple):
         self.unknown.update(other.unknown)
         self.unwatched.update(other.unwatched)
 
+    def forget(self, keys: Iterable[Key]) -> None:
+        """These are to be looked at again."""
+        for key in keys:
+            self.entries.pop(key, None)
+            self.modified.pop(key, None)
+            self.unknown.pop(key, None)
+
 
 class RemoteTree:
     """Looks over one connection."""
