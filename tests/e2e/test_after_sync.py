@@ -67,6 +67,28 @@ async def test_a_pod_of_someone_else_is_developed_and_left_as_it_was(
     assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
 
 
+async def test_pods_of_someone_else_are_synced_read_and_entered_without_a_session(
+    sample: Sample, client: Client, namespace: str
+) -> None:
+    app = ["sh", "-c", "echo made by the app > /tmp/made; echo serving; sleep 3600"]
+    containers = [pods.container("side", ["sleep", "3600"]), pods.container("app", app)]
+    await pods.start(client, pods.pod(namespace, "theirs", containers, labels={"app": "theirs"}))
+    target = "{selector: {app: theirs}, container: app, sync: 'web:/tmp/www'}"
+    sample.write("loop.yaml", f"name: sample\ndev:\n  web: {target}\n")
+    sample.write("web/page.txt", "a page")
+
+    async def run(*arguments: str) -> tuple[int, str]:
+        ended = await loop(arguments[0], "-n", namespace, *arguments[1:], cwd=sample.folder)
+        return ended.code, ended.stdout
+
+    assert (await run("sync", "--wait", "web"))[0] == 0
+    assert await run("exec", "web", "cat", "/tmp/made", "/tmp/www/page.txt") == (0, "made by the app\na page")
+    assert await run("exec", "-c", "side", "web", "cat", "/tmp/made") == (1, "")
+    code, lines = await run("logs", "--no-follow", "web")
+    assert (code, "serving" in lines) == (0, True)
+    assert (await run("restart", "web"))[0] == 1
+
+
 async def test_a_selector_that_nothing_has_is_told(sample: Sample) -> None:
     sample.write("loop.yaml", "name: sample\ndev: {web: {selector: {app: nobody}, sync: 'web:/app'}}\n")
     ended = await loop("dev", cwd=sample.folder)

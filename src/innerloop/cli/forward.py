@@ -25,14 +25,14 @@ def command(options: ProjectOptions, service: str, ports: tuple[str, ...], outpu
     from innerloop.config.ports import parse_forward
     from innerloop.dev.forwarding import forward
     from innerloop.engine.connecting import connected
-    from innerloop.engine.deployed import deployed_workloads, pick
+    from innerloop.engine.deployed import pick, service_workloads
 
     project = load_project(options)
 
     async def work(emit: Emit) -> None:
         given = [parse_forward(text) for text in ports]
         async with connected(project, emit) as scope:
-            found = await deployed_workloads(scope.client, project.name, project.namespace)
+            found = await service_workloads(scope.client, project)
             workload = pick(found, service)[0]
             wanted = given or (project.dev[service].ports if service in project.dev else [])
             if not wanted:

@@ -10,7 +10,7 @@ from innerloop.cli.options import ProjectOptions, load_project
 from innerloop.cli.running import run
 from innerloop.dev.terminal import enter
 from innerloop.engine.connecting import connected
-from innerloop.engine.deployed import deployed_workloads, only, pick, running_pod
+from innerloop.engine.deployed import only, pick, running_pod, service_workloads
 from innerloop.kube.failures import CommandNotStarted
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ def run_in_container(options: ProjectOptions, service: str | None, container: st
 
     async def work(emit: Emit) -> int:
         async with connected(project, emit) as scope:
-            found = await deployed_workloads(scope.client, project.name, project.namespace)
+            found = await service_workloads(scope.client, project)
             workload = pick(found, service)[0] if service else only(found)
-            pod, name = await running_pod(scope.client, workload, container, target=service or "")
+            # the dev overlay tells on each pod which container is developed; pods of others have none
+            wanted = container or (workload.foreign and project.dev[workload.targets[0]].container) or ""
+            pod, name = await running_pod(scope.client, workload, wanted, target=service or "")
             return await enter(scope.client, workload.key.namespace, pod, name, command)
 
     try:

@@ -9,27 +9,38 @@ from typing import Any
 from innerloop.config.problems import suggestion
 from innerloop.deploy import inventory
 from innerloop.deploy.together import together
+from innerloop.dev.matching import fits_none
 from innerloop.dev.pods import is_terminating, target_containers
-from innerloop.engine.workloads import Workload, workloads
+from innerloop.engine.workloads import Workload, foreign_workload, workloads
 from innerloop.errors import LoopError
 from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import NotFound
 from innerloop.manifest import Manifest, ObjectKey
+from innerloop.project import Project
 
 WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod")
 
 
-async def deployed_workloads(client: Client, project: str, namespace: str) -> list[Workload]:
-    """The project's workloads as they are in the cluster. Raises LoopError when it is not deployed there."""
-    stored = await inventory.read(client, project, namespace)
-    if stored is None:
+async def service_workloads(client: Client, project: Project) -> list[Workload]:
+    """What the project's services run as: its workloads as they are in the cluster, and the pods of others that its
+    dev targets select.
+
+    Raises LoopError when it is not deployed there, and has no such targets.
+    """
+    stored = await inventory.read(client, project.name, project.namespace)
+    entries = stored.inventory.entries.values() if stored else ()
+    keys = [entry.key for entry in entries if entry.key.kind in WORKLOAD_KINDS]
+    objects = await together(partial(_get, client), keys, name="get workload")
+    manifests = [Manifest(object) for object in objects if object is not None]
+    foreign = [target for target in project.dev.values() if fits_none(manifests, target)]
+    if stored is None and not foreign:
         raise LoopError(
-            f"{project} is not deployed in namespace {namespace}", hint="deploy it: loop deploy, or loop dev"
+            f"{project.name} is not deployed in namespace {project.namespace}",
+            hint="deploy it: loop deploy, or loop dev",
         )
-    keys = [entry.key for entry in stored.inventory.entries.values() if entry.key.kind in WORKLOAD_KINDS]
-    found = await together(partial(_get, client), keys, name="get workload")
-    return workloads((Manifest(object) for object in found if object is not None), namespace)
+    own = workloads(manifests, project.namespace)
+    return own + [foreign_workload(target, project.namespace) for target in foreign]
 
 
 def pick(found: Sequence[Workload], service: str) -> list[Workload]:
@@ -65,7 +76,8 @@ async def running_pod(client: Client, workload: Workload, container: str = "", t
     pods, _ = await objects.list_all(client, "v1", "Pod", namespace=key.namespace, label_selector=workload.selector)
     running = [pod for pod in pods if _is_running(pod)]
     if not running:
-        raise LoopError(f"no pod of {workload.service} runs", hint="see why: loop status")
+        why = f"kubectl get pods -n {key.namespace} -l '{workload.selector}'" if workload.foreign else "loop status"
+        raise LoopError(f"no pod of {workload.service} runs", hint=f"see why: {why}")
     pod = max(running, key=lambda pod: (_is_ready(pod), pod["metadata"]["creationTimestamp"]))
     names = [one["name"] for one in pod["spec"]["containers"]]
     wanted = container or next(iter(target_containers(pod, target)), "") or _default(pod) or names[0]

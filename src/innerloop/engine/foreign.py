@@ -20,15 +20,21 @@ async def find_foreign(client: Client, target: DevTarget, namespace: str, manife
     Raises LoopError when there is none, or when it is not clear which of their containers is meant.
     """
     found = foreign_workload(target, namespace)
-    pods, _ = await objects.list_all(client, "v1", "Pod", namespace=namespace, label_selector=found.selector)
-    alive = [pod for pod in pods if not is_terminating(pod)]
-    if not alive:
+    if not await check_foreign(client, target, found):
         raise LoopError(
             f"dev.{target.name}: neither a workload of the manifests nor a pod in {namespace} has the labels"
             f" {found.selector}",
             detail=describe(manifests),
             hint=f"dev.{target.name}.selector needs the labels of pods, as kubectl get pods --show-labels tells them",
         )
+    return found
+
+
+async def check_foreign(client: Client, target: DevTarget, found: Workload) -> bool:
+    """Whether there is any of a target's pods. Raises LoopError when it is not clear which container is meant."""
+    namespace = found.key.namespace
+    pods, _ = await objects.list_all(client, "v1", "Pod", namespace=namespace, label_selector=found.selector)
+    alive = [pod for pod in pods if not is_terminating(pod)]
     for pod in alive:
         if main_container(pod, target.container) is None:
             names = ", ".join(one["name"] for one in pod["spec"]["containers"])
@@ -37,4 +43,4 @@ async def find_foreign(client: Client, target: DevTarget, namespace: str, manife
                 f"dev.{target.name}: pod {pod['metadata']['name']} {wanted}: {names}",
                 hint=f"say which one by dev.{target.name}.container",
             )
-    return found
+    return bool(alive)

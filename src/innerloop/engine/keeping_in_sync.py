@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from innerloop.dev.sync.state import SyncState
 from innerloop.engine import control
-from innerloop.engine.deployed import deployed_workloads
+from innerloop.engine.deployed import service_workloads
 from innerloop.engine.developing import announced
+from innerloop.engine.foreign import check_foreign
 from innerloop.engine.scope import Scope
 from innerloop.engine.services import Service
 from innerloop.engine.snapshot import snapshot_of
@@ -89,8 +90,10 @@ class _Syncing(NamedTuple):
 @contextlib.asynccontextmanager
 async def _syncing(project: Project, services: tuple[str, ...], scope: Scope) -> AsyncIterator[_Syncing]:
     """Sync while the body runs, as a session that others see."""
-    found = await deployed_workloads(scope.client, project.name, project.namespace)
-    pairs = _developed(project, services, found)
+    pairs = _developed(project, services, await service_workloads(scope.client, project))
+    for target, workload in pairs:
+        if workload.foreign:
+            await check_foreign(scope.client, target, workload)
     targets = list({target.name: target for target, _ in pairs}.values())
     snapshot = snapshot_of(project, [target.name for target in targets])
     snapshot.context = scope.context

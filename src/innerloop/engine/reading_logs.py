@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from innerloop.dev.following import follow_logs, show_logs
-from innerloop.engine.deployed import deployed_workloads, pick
+from innerloop.engine.deployed import pick, service_workloads
 from innerloop.engine.scope import Scope
 from innerloop.errors import single_failure
 from innerloop.project import Project
@@ -15,7 +15,7 @@ async def read_logs(
     project: Project, services: tuple[str, ...], scope: Scope, *, follow: bool, tail: int | None
 ) -> None:
     """Emit the log lines of the services (all where none is named); with ``follow`` until cancelled."""
-    found = await deployed_workloads(scope.client, project.name, project.namespace)
+    found = await service_workloads(scope.client, project)
     if services:
         found = list(dict.fromkeys(one for service in services for one in pick(found, service)))
     read = follow_logs if follow else show_logs
