@@ -29,12 +29,12 @@ _KUBERNETES = {
     "networking.k8s.io": "IPAddress IngressClass ServiceCIDR",
     "node.k8s.io": "RuntimeClass",
     "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding",
-    "resource.k8s.io": "DeviceClass DeviceTaintRule ResourceSlice",
+    "resource.k8s.io": "DeviceClass DeviceTaintRule ResourceClass ResourcePoolStatusRequest ResourceSlice",
     "scheduling.k8s.io": "PriorityClass",
     "storage.k8s.io": "CSIDriver CSINode StorageClass VolumeAttachment VolumeAttributesClass",
     "storagemigration.k8s.io": "StorageVersionMigration",
 }
-"""Of Kubernetes 1.36 and the versions before it that are in use."""
+"""Of all versions that are in use: a test compares it with what the gates know of each."""
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 

@@ -9,6 +9,7 @@ import pytest
 
 from innerloop.errors import LoopError
 from innerloop.gitops.gates import custom, kubernetes, schema
+from innerloop.gitops.scopes import cluster_wide_kinds
 from tests.gitops.gates.rendered import DEPLOYMENT, SOURCE, manifests
 
 
@@ -211,6 +212,13 @@ def test_a_deprecated_version_is_told_with_what_to_use() -> None:
         f"{SOURCE}: FlowSchema/a: {api} is deprecated since 1.29, gone in 1.32: "
         "use flowcontrol.apiserver.k8s.io/v1 FlowSchema"
     )
+
+
+def test_the_kinds_that_get_no_namespace_are_those_that_have_none_in_any_version() -> None:
+    known = [pair for minor in range(29, 38) for pair in kubernetes.known(f"1.{minor}").kinds.items()]
+    cluster_wide = {(api.rpartition("/")[0], kind) for (api, kind), one in known if not one.namespaced}
+    # can only be read
+    assert cluster_wide_kinds() == cluster_wide | {("", "ComponentStatus")}
 
 
 def test_every_reference_of_the_data_has_its_type() -> None:
