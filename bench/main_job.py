@@ -1,4 +1,4 @@
-"""The main job's figures: help, render, dev with nothing changed, first dev, 300 Deployments, an idle session.
+"""The main job's figures: help, render, environments, first and unchanged dev, 300 Deployments, an idle session.
 
 ``python -m bench.main_job [--json FILE] [--only NAME…]`` on a cluster that is up; ``make bench`` brings one up first.
 Prints a table, then everything as one line of JSON. Works on a copy of ``examples/vote`` in namespaces of its own, and
@@ -28,6 +28,8 @@ from bench.measuring import Figure, command, seconds, table, timed
 
 NAMESPACE = "innerloop-bench"
 DEPLOYMENTS = 300
+OBJECTS = 200
+ENVIRONMENTS = 10
 IDLE_SECONDS = 10.0
 
 
@@ -82,6 +84,32 @@ def help_text(folder: Path) -> list[Figure]:
 
 def render(folder: Path) -> list[Figure]:
     return [Figure("`loop render` of vote", "s", timed(command([LOOP, "render"], cwd=folder), runs=20), "≤ 300 ms")]
+
+
+def environments(folder: Path) -> list[Figure]:
+    """The sample's, and a chart of many objects in many environments: one call each, after a first one for all."""
+    vote = timed(command([LOOP, "render", "--env", "dev"], cwd=folder), runs=20)
+    many = folder.parent / "environments"
+    (many / "chart/templates").mkdir(parents=True)
+    names = [f"env{number}" for number in range(ENVIRONMENTS)]
+    lines = "".join(f"  {name}: {{namespace: many-{name}}}\n" for name in names)
+    (many / "loop.yaml").write_text(f"name: many\nmanifests: [{{helm: chart}}]\nenvironments:\n{lines}")
+    (many / "chart/Chart.yaml").write_text("apiVersion: v2\nname: many\nversion: 0.1.0\n")
+    for number in range(OBJECTS):
+        (many / f"chart/templates/{number}.yaml").write_text(deployment(number))
+    renders = [command([LOOP, "render", "--env", name], cwd=many) for name in names]
+
+    def all_of_them() -> None:
+        for render in renders:
+            render()
+
+    first = seconds(all_of_them)
+    title = f"`loop render --env` of {OBJECTS} objects, {ENVIRONMENTS} environments one after the other"
+    return [
+        Figure("`loop render --env` of vote", "s", vote, "≤ 300 ms"),
+        Figure(title, "s", timed(all_of_them, runs=5, warm_up=0), "≤ 5 s"),
+        Figure("… the first time, with the proof that they come out the same again", "s", (first,)),
+    ]
 
 
 def first_dev(folder: Path) -> list[Figure]:
@@ -161,6 +189,7 @@ def compared(name: str, version: str, rounds: Sequence[tuple[tuple[float, float]
 BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "help": help_text,
     "render": render,
+    "environments": environments,
     "first-dev": first_dev,
     "unchanged-dev": unchanged_dev,
     "idle": idle,

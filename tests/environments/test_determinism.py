@@ -71,6 +71,27 @@ async def test_a_name_that_is_made_up_is_told_once(charted: Shop) -> None:
     assert detail is not None and len(detail.splitlines()) == 1
 
 
+@pytest.fixture
+def packed(charted: Shop) -> Shop:
+    """The chart takes the chart ``common`` from beside it, so that helm packs that into an archive."""
+    charted.write(
+        "chart/Chart.yaml",
+        "apiVersion: v2\nname: chart\nversion: 0.1.0\n"
+        "dependencies: [{name: common, version: 0.1.0, repository: 'file://../common'}]\n",
+    )
+    charted.write("common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 0.1.0\n")
+    return charted
+
+
+@pytest.mark.parametrize("call", ["now | unixEpoch", "uuidv4"])
+async def test_what_a_packed_chart_makes_up_is_told_with_its_line(packed: Shop, call: str) -> None:
+    packed.write("common/templates/made.yaml", template("made", f"{{{{ {call} }}}}"))
+    detail = (await refused(packed)).detail
+    function = call.partition(" ")[0]
+    place = "chart/charts/common/templates/made.yaml"
+    assert detail == f"ConfigMap/made of {place}: {function} at {place}:7"
+
+
 async def test_all_objects_are_told_together(charted: Shop) -> None:
     for name in ("a", "b"):
         charted.write(f"chart/templates/{name}.yaml", template(name, "{{ uuidv4 }}"))

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from innerloop.config.loading import Options, load
+from innerloop.gitops.environments import render_environment
 from tests.environments.conftest import LOOP
 
 pytestmark = pytest.mark.usefixtures("tools")
@@ -70,3 +72,12 @@ def test_another_machine_renders_the_same(laptop: Machine, tmp_path: Path) -> No
     there = ci.render("--env", "dev", "--file", str(ci.clone), cwd=tmp_path, umask=0o077)
     assert there == laptop.render("--env", "dev")
     assert b"namespace: vote-dev" in there
+
+
+async def test_the_hash_of_what_was_rendered_is_the_same_on_every_machine(tmp_path: Path) -> None:
+    hashes = []
+    for name in ("laptop", "elsewhere/ci"):
+        clone = machine(tmp_path / name).clone
+        project = load(clone / "loop.yaml", Options(env="prod", fallback_namespace=""))
+        hashes.append((await render_environment(project, emit=lambda event: None)).provenance.inputs)
+    assert hashes[0] == hashes[1]

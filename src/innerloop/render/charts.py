@@ -45,10 +45,6 @@ class Chart(NamedTuple):
         top, _, rest = template.partition("/")
         return self.origin / rest if self.origin and top == self.name and rest else None
 
-    def inside(self, file: Path) -> str:
-        """A file of what is rendered as a path inside the chart, with ``/``."""
-        return file.relative_to(self.folder).as_posix()
-
 
 async def local_chart(source: HelmSource, helm: str, where: Location) -> Chart:
     """The chart of a source with everything in it that rendering needs. Raises LoopError."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +24,12 @@ from innerloop.config.yaml import load_all
 from innerloop.errors import Location, LoopError
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Project
-from innerloop.render import charts, helm_errors, programs, trees, volatile
+from innerloop.render import charts, helm_errors, programs, trees
 from innerloop.render.documents import chunks, manifests_of
-from innerloop.render.evidence import Evidence, Lookup, Varying, differing
+from innerloop.render.evidence import Evidence
 from innerloop.render.files import source_name
 from innerloop.render.outputs import program_identity, remembered
-from innerloop.render.their_charts import theirs
+from innerloop.render.proving import Proof, prove
 
 HOOK = "helm.sh/hook"
 KEPT_HOOKS = frozenset(("pre-install", "post-install", "crd-install"))
@@ -56,55 +57,19 @@ async def render_helm(
     for path, value in _indexed(source.set):
         options += ["--set-json", f"{path}={msgspec.json.encode(value).decode()}"]
     values = _values(source, project)
-    inputs = (
-        program_identity(helm),
-        source.release,
-        options,
-        [file.text for file in values],
-        trees.digest([chart.folder]),
-    )
+    content = trees.digest([chart.folder])
+    inputs = (program_identity(helm), source.release, options, [file.text for file in values], content)
 
-    async def template() -> str:
-        return await _template([helm, "template", source.release, str(chart.folder), *options], values, chart, where)
+    async def template(folder: Path) -> str:
+        return await _template([helm, "template", source.release, str(folder), *options], values, chart, where)
 
-    async def again() -> str:
-        with tempfile.TemporaryDirectory(prefix="innerloop-") as temporary:
-            folder = volatile.with_another_time(chart.folder, Path(temporary))
-            return await _template([helm, "template", source.release, str(folder), *options], values, chart, where)
+    def read_output(output: str) -> list[Manifest]:
+        return _manifests(output, chart, project)
 
-    output = await remembered(inputs, template)
-    manifests = _manifests(output, chart, project)
+    output = await remembered(inputs, partial(template, chart.folder))
     if evidence is not None:
-        second = await remembered(("again", *inputs), again)
-        if second != output:
-            evidence.varying += _varying(manifests, _manifests(second, chart, project), chart, project)
-        _observe(source, chart, evidence)
-    return manifests
-
-
-def _varying(first: list[Manifest], second: list[Manifest], chart: charts.Chart, project: Project) -> Iterator[Varying]:
-    calls = list(volatile.uses(chart.folder, volatile.RANDOM | volatile.TIME))
-    for manifest in differing(first, second):
-        own = [
-            use for use in calls if _name(f"{chart.name}/{chart.inside(use.file)}", chart, project) == manifest.source
-        ]
-        # a template may have it from a helper
-        helpers = [use for use in calls if use.file.name.startswith("_")]
-        use = next(iter([*own, *helpers, *calls]), None)
-        yield Varying(manifest.key, manifest.source, use and _place(use, chart), use.function if use else "")
-
-
-def _observe(source: HelmSource, chart: charts.Chart, evidence: Evidence) -> None:
-    """What else there is to know of a chart."""
-    asking = next(volatile.uses(chart.folder, volatile.LOOKUP), None)
-    if asking:
-        evidence.lookups.append(Lookup(chart.name, _place(asking, chart)))
-    evidence.charts += theirs(source, chart)
-
-
-def _place(use: volatile.Use, chart: charts.Chart) -> Location:
-    inside = chart.inside(use.file)
-    return Location(shown(chart.origin / inside) if chart.origin else f"{chart.name}/{inside}", use.line)
+        await prove(Proof(source, chart, project, inputs, content, template, read_output), output, evidence)
+    return read_output(output)
 
 
 async def _template(argv: list[str], values: list[_Values], chart: charts.Chart, where: Location) -> str:
@@ -165,7 +130,7 @@ def _every_manifest(output: str, chart: charts.Chart, project: Project) -> Itera
         if found := _SOURCE.search(chunk.text):
             template = found[1]
         file = chart.file_of(template)
-        name = _name(template, chart, project)
+        name = source_name(file, project) if file else template
         try:
             # the last of two equal keys counts for helm, and charts of others have such
             yield from manifests_of(chunk, shown(file) if file else template, name, last_wins=True)
@@ -174,12 +139,6 @@ def _every_manifest(output: str, chart: charts.Chart, project: Project) -> Itera
             error.where = Location(shown(file) if file else template)
             error.detail = "\n".join(filter(None, [error.detail, "rendered as:", chunk.text.strip()]))
             raise
-
-
-def _name(template: str, chart: charts.Chart, project: Project) -> str:
-    """A template, as helm tells it, as manifests tell their origin."""
-    file = chart.file_of(template)
-    return source_name(file, project) if file else template
 
 
 def _is_kept(manifest: Manifest) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from innerloop.render import trees
@@ -19,58 +20,94 @@ RANDOM = frozenset(
 )
 TIME = frozenset("now ago date dateInZone date_in_zone htmlDate htmlDateInZone".split())
 """Those that format a date take the present one for what is none."""
-LOOKUP = frozenset(("lookup",))
+LOOKUP = "lookup"
+FUNCTIONS = RANDOM | TIME | {LOOKUP}
 
-ANOTHER_TIME = '(toDate "2006-01-02" "2001-02-03")'
-
-_ACTION = re.compile(r"\{\{-?\s*(?!\s*/\*).*?\}\}", re.DOTALL)
+_ARCHIVES = "charts/*.tgz"
+_ANOTHER_TIME = '(toDate "2006-01-02" "2001-02-03")'
+# comments are no actions
+_ACTION = re.compile(r"\{\{-?\s*(?!/\*).*?\}\}", re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`|(?<![\w.$])[A-Za-z_]\w*')
 
 
-class Use(NamedTuple):
+class Call(NamedTuple):
     """A call of such a function in a template."""
 
-    file: Path
+    file: str
+    """Relative to the chart's folder, with ``/``; charts in it are folders below ``charts``."""
     line: int
     function: str
 
 
-def uses(chart: Path, functions: Iterable[str]) -> Iterator[Use]:
-    """The calls in a chart's templates, those of unpacked charts inside it included, by file and line."""
-    wanted = frozenset(functions)
-    for file in _templates(chart):
-        yield from _in_file(file, wanted)
-
-
-def with_another_time(chart: Path, folder: Path) -> Path:
-    """A chart whose templates are told another time by ``now``: a copy below ``folder``, itself if none asks."""
-    asking = {use.file for use in uses(chart, ("now",))}
-    if not asking:
+def unpacked(chart: Path, folder: Path) -> Path:
+    """A chart in which the charts that it has as archives, and theirs, are folders: itself, or a copy in ``folder``."""
+    if chart.is_file():
+        copy = _extract(chart, folder)
+    elif not any(chart.rglob(_ARCHIVES)):
         return chart
-    copy = folder / chart.name
-    shutil.copytree(chart, copy, ignore_dangling_symlinks=True)
-    for file in asking:
-        text = file.read_text(encoding="utf-8-sig")
-        (copy / file.relative_to(chart)).write_text(_replaced(text, "now", ANOTHER_TIME))
+    else:
+        copy = _copy(chart, folder / "unpacked")
+    while archives := sorted(copy.rglob(_ARCHIVES)):
+        for archive in archives:
+            _extract(archive, archive.parent)
+            archive.unlink()
     return copy
 
 
-def _templates(chart: Path) -> Iterator[Path]:
+def calls(chart: Path) -> list[Call]:
+    """The calls in an unpacked chart's templates, by file and line."""
+    return [Call(name, *found) for name, file in _templates(chart) for found in _in_text(_read(file))]
+
+
+def with_another_time(chart: Path, folder: Path) -> Path:
+    """An unpacked chart whose templates are told another time by ``now``: itself, or a copy in ``folder``."""
+    asking = {name: text for name, file in _templates(chart) if "now" in (text := _read(file))}
+    if not asking:
+        return chart
+    copy = _copy(chart, folder / "later")
+    for name, text in asking.items():
+        changed = _ACTION.sub(lambda action: _TOKEN.sub(_another_time, action[0]), text)
+        (copy / name).write_text(changed, encoding="utf-8", errors="surrogateescape")
+    return copy
+
+
+def _copy(chart: Path, target: Path) -> Path:
+    return Path(shutil.copytree(chart, target, ignore_dangling_symlinks=True))
+
+
+def _extract(archive: Path, folder: Path) -> Path:
+    """Unpack the files of a chart's archive; returns the folder of the chart's name, which all of them are in."""
+    names: set[str] = set()
+    with tarfile.open(archive) as opened:
+        for member in opened:
+            path = PurePosixPath(member.name)
+            content = opened.extractfile(member) if member.isfile() and ".." not in path.parts else None
+            if content is not None and not path.is_absolute():
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
+                names.add(path.parts[0])
+    return folder / min(names)
+
+
+def _templates(chart: Path) -> Iterator[tuple[str, Path]]:
     for file in trees.files_below(chart):
-        if file.is_relative_to(chart) and "templates" in file.relative_to(chart).parts[:-1]:
-            yield file
+        inside = file.relative_to(chart)
+        if "templates" in inside.parts[:-1]:
+            yield inside.as_posix(), file
 
 
-def _in_file(file: Path, functions: frozenset[str]) -> Iterator[Use]:
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    if not any(function in text for function in functions):
-        return
+def _in_text(text: str) -> Iterator[tuple[int, str]]:
     for action in _ACTION.finditer(text):
         for token in _TOKEN.finditer(text, action.start(), action.end()):
-            if token[0] in functions:
-                yield Use(file, text.count("\n", 0, token.start()) + 1, token[0])
+            if token[0] in FUNCTIONS:
+                yield text.count("\n", 0, token.start()) + 1, token[0]
 
 
-def _replaced(text: str, function: str, replacement: str) -> str:
-    swap: Callable[[re.Match[str]], str] = lambda token: replacement if token[0] == function else token[0]  # noqa: E731
-    return _ACTION.sub(lambda action: _TOKEN.sub(swap, action[0]), text)
+def _another_time(token: re.Match[str]) -> str:
+    return _ANOTHER_TIME if token[0] == "now" else token[0]
+
+
+def _read(file: Path) -> str:
+    # what is no text has no actions that anyone could read
+    return file.read_text(encoding="utf-8-sig", errors="surrogateescape")
