@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from innerloop.cli.options import (
     ProjectOptions,
+    environments_of,
     load_environment,
     load_project,
     load_tree,
@@ -68,7 +68,4 @@ def _environments(options: ProjectOptions) -> list[Project]:
     """The project as it is in each of its environments, or in the one that was asked for."""
     if options.env is not None:
         return [load_environment(options, options.env)]
-    from innerloop.config import loading
-
-    names = loading.environment_names(loading.find(options.file, Path.cwd()))
-    return [load_environment(options, name) for name in names] or [load_project(options)]
+    return [load_environment(options, name) for name in environments_of(options)] or [load_project(options)]

@@ -58,7 +58,7 @@ def command(
 async def _compare(
     options: ProjectOptions, environments: Sequence[str], all_envs: bool, emit: Emit
 ) -> list[Comparison]:
-    from innerloop.cli.options import load_environment, load_project, load_tree
+    from innerloop.cli.options import environments_of, load_environment, load_tree
 
     if not environments and not all_envs:
         from innerloop.engine.comparing import against_cluster
@@ -68,10 +68,9 @@ async def _compare(
     from innerloop.gitops.comparing import against_repository
 
     if all_envs:
-        project = load_project(options)
-        environments = list(project.environments)
+        environments = environments_of(options)
         if not environments:
-            raise LoopError(f"{project.name} has no environments", where=project.where(""), hint="see `environments`")
+            raise LoopError("the project has no environments", hint="declare them in loop.yaml: see `environments`")
     return await against_repository([load_environment(options, name) for name in dict.fromkeys(environments)], emit)
 
 

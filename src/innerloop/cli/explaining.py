@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from innerloop.cli.options import ProjectOptions, load_environment, load_project
+from innerloop.cli.options import ProjectOptions, environments_of, load_environment, load_project
 from innerloop.errors import LoopError
 
 if TYPE_CHECKING:
@@ -43,13 +43,7 @@ def all_variables(options: ProjectOptions, output: str) -> str:
 
 
 def _environments(options: ProjectOptions) -> list[str | None]:
-    from pathlib import Path
-
-    from innerloop.config import loading
-
-    if options.env is not None:
-        return [options.env]
-    return [None, *loading.environment_names(loading.find(options.file, Path.cwd()))]
+    return [None, *environments_of(options)] if options.env is None else [options.env]
 
 
 def _loaded(options: ProjectOptions, name: str | None) -> Project | LoopError:

@@ -119,6 +119,13 @@ def with_context(project: Project) -> Project:
     return msgspec.structs.replace(project, context=context)
 
 
+def environments_of(options: ProjectOptions) -> tuple[str, ...]:
+    """Names of the project's environments, also where the laptop has no values for its variables."""
+    from innerloop.config import loading
+
+    return loading.environment_names(loading.find(options.file, Path.cwd()))
+
+
 async def load_tree(options: ProjectOptions, emit: Emit) -> Tree:
     """The project with its plugins and dependencies; repositories are fetched as far as needed."""
     from innerloop.config import dependencies, loading
