@@ -152,7 +152,7 @@ def test_a_broken_file_is_told_with_its_place(shop: Shop) -> None:
     ("file", "arguments", "words"),
     [
         (FILE.replace("gitops: {repository: %s}", "#%s"), ("--env", "dev"), "shop has no GitOps repository"),
-        (FILE.partition("environments")[0] + "gitops: {repository: %s}", ("--all-envs",), "the project has no environments"),
+        (FILE.partition("environments")[0] + "gitops: {repository: %s}", ("--all-envs",), "has no environments"),
         (FILE, ("--env", "production"), "prod"),
     ],
 )
