@@ -122,6 +122,7 @@ _NO_ACCESS = (
     "returned error: 403",
     "you may not have access",
     "tf401027",
+    "marked as read only",
 )
 _NO_REPOSITORY = (
     "does not appear to be a git repository",
@@ -129,6 +130,7 @@ _NO_REPOSITORY = (
     "does not exist",
     "not found",
     "returned error: 404",
+    "could not be found",
     "not a git repository",
 )
 _PROTECTED = (
@@ -156,18 +158,20 @@ def unreachable(address: str, what: str, failed: ProgramFailed) -> RepositoryErr
     """Why a repository could not be asked. ``what`` was to be done, for the message: ``read``."""
     detail = failed.detail or ""
     said = detail.lower()
-    if _any(_NO_NETWORK, said):
-        return RepositoryUnreachable(
-            f"cannot reach the GitOps repository {address}",
-            detail=detail,
-            hint="check the network and `gitops.repository` in loop.yaml; `git ls-remote` shows the same",
-        )
+    if "couldn't find remote ref" in said:
+        return MovedOn(f"a branch of {address} was removed meanwhile", detail=detail, hint="try once more")
     if _any(_NO_ACCESS, said):
         return AccessDenied(
             f"no access to {what} the GitOps repository {address}",
             detail=detail,
             hint="is the token expired, or may it not do that? Log in with a credential helper of git or an SSH key, or"
             " set LOOP_FORGE_TOKEN",
+        )
+    if _any(_NO_NETWORK, said):
+        return RepositoryUnreachable(
+            f"cannot reach the GitOps repository {address}",
+            detail=detail,
+            hint="check the network and `gitops.repository` in loop.yaml; `git ls-remote` shows the same",
         )
     if _any(_NO_REPOSITORY, said):
         return NoRepository(

@@ -91,7 +91,7 @@ class Repository:
 
     async def _on_the_server(self, names: Sequence[str]) -> dict[str, str]:
         try:
-            listed = await self._git.text("ls-remote", self.address, *(f"refs/heads/{name}" for name in names))
+            listed = await self._git.text("ls-remote", "--", self.address, *(f"refs/heads/{name}" for name in names))
         except ProgramFailed as failed:
             raise git.unreachable(self.address, "read", failed) from failed
         lines = (line.split("\t") for line in listed.splitlines())
@@ -113,7 +113,7 @@ class Repository:
         if gone:
             await self._git("update-ref", "--stdin", input="".join(f"delete {ref}\n" for ref in gone).encode())
         try:
-            await self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *how, self.address, *wanted)
+            await self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *how, "--", self.address, *wanted)
         except ProgramFailed as failed:
             raise git.unreachable(self.address, "read", failed) from failed
 
@@ -155,7 +155,7 @@ class Repository:
         """
         ref = f"refs/heads/{branch}"
         lease = f"--force-with-lease={ref}:{expected or ''}"
-        pushed = await self._git("push", "--porcelain", lease, self.address, f"{commit or ''}:{ref}", check=False)
+        pushed = await self._git("push", "--porcelain", lease, "--", self.address, f"{commit or ''}:{ref}", check=False)
         if pushed.code:
             raise git.refused(self.address, branch, ProgramFailed(["git"], pushed))
         lines = pushed.stderr.decode(errors="replace").splitlines()
@@ -169,7 +169,7 @@ class Repository:
                     return
                 add = ["notes", f"--ref={mine}", "add", "-f", "-F", "-", commit]
                 await self._git(*add, input=text.encode(), env=_identity(author))
-                pushed = await self._git("push", "--porcelain", self.address, f"{mine}:{NOTES}", check=False)
+                pushed = await self._git("push", "--porcelain", "--", self.address, f"{mine}:{NOTES}", check=False)
             if not pushed.code:
                 return
             error = git.refused(self.address, NOTES, ProgramFailed(["git"], pushed))
@@ -193,8 +193,10 @@ class Repository:
         try:
             async with _locked(self._folder):
                 # they may not be there yet
-                if await self._git.text("ls-remote", self.address, NOTES):
-                    await self._git("fetch", "--quiet", "--no-tags", "--depth=1", self.address, f"+{NOTES}:{mine}")
+                if await self._git.text("ls-remote", "--", self.address, NOTES):
+                    await self._git(
+                        "fetch", "--quiet", "--no-tags", "--depth=1", "--", self.address, f"+{NOTES}:{mine}"
+                    )
             yield mine
         except ProgramFailed as failed:
             raise git.unreachable(self.address, "read", failed) from failed

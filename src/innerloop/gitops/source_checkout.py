@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from innerloop.errors import LoopError
 from innerloop.events import Emit, reported
 from innerloop.gitops.git import environment
 from innerloop.gitops.provenance import SourceCommit
+from innerloop.gitops.source_commit import remote_address
 from innerloop.processes import Completed, ProgramFailed, run
 
 _ENVIRONMENT = {
@@ -24,8 +25,8 @@ _ENVIRONMENT = {
 async def checked_out(file: Path, source: SourceCommit, emit: Emit) -> AsyncIterator[Path]:
     """The project's file as it was in a commit, for as long as the block lasts, with all that is beside it.
 
-    The clone shares the objects of the user's, which is only read. A commit that it lacks is fetched from where it was
-    rendered from. Raises LoopError.
+    The clone shares the objects of the user's, which is only read. A commit that it lacks is fetched from its remote.
+    Raises LoopError.
     """
     top = Path((await _git(file.parent, "rev-parse", "--show-toplevel")).text.rstrip("\n"))
     below = Path(os.path.realpath(file)).relative_to(os.path.realpath(top))
@@ -36,13 +37,13 @@ async def checked_out(file: Path, source: SourceCommit, emit: Emit) -> AsyncIter
             await _git(
                 file.parent, "clone", "--quiet", "--shared", "--no-checkout", "--template=", str(top), str(clone)
             )
+            # what is rendered tells where it is from; a clone of its own would say the folder
+            address = await remote_address(file.parent)
+            await _git(
+                clone, *(["remote", "set-url", "origin", address] if address else ["remote", "remove", "origin"])
+            )
             if (await _git(clone, "cat-file", "-e", f"{source.commit}^{{commit}}", check=False)).code:
-                await _fetch(clone, source)
-            if source.repository:
-                # what is rendered tells where it is from
-                await _git(clone, "remote", "set-url", "origin", source.repository)
-            else:
-                await _git(clone, "remote", "remove", "origin")
+                await _fetch(file.parent, clone, source)
             await _git(clone, "checkout", "--quiet", "--detach", source.commit)
             outcome.summary = source.subject
         there = clone / below
@@ -51,11 +52,12 @@ async def checked_out(file: Path, source: SourceCommit, emit: Emit) -> AsyncIter
         yield there
 
 
-async def _fetch(clone: Path, source: SourceCommit) -> None:
+async def _fetch(folder: Path, clone: Path, source: SourceCommit) -> None:
+    """Out of the remote of the project's clone in ``folder``, as that logs in: what the GitOps repository says of where
+    it is may be anybody's, and what comes from there has hooks and plugins that will run."""
     try:
-        if not source.repository:
-            raise LoopError("the clone lacks it, and nothing tells where it is from")
-        await _git(clone, "fetch", "--quiet", "--depth=1", "--no-tags", source.repository, source.commit)
+        settings = await _remote(folder)
+        await _git(clone, "fetch", "--quiet", "--depth=1", "--no-tags", "source", source.commit, settings=settings)
     except LoopError as error:
         raise LoopError(
             f"commit {source.commit[:12]} is not in the project's clone, and cannot be fetched",
@@ -64,11 +66,26 @@ async def _fetch(clone: Path, source: SourceCommit) -> None:
         ) from error
 
 
-async def _git(folder: Path, *arguments: str, check: bool = True) -> Completed:
-    settings = environment({"core.hooksPath": os.devnull, "advice.detachedHead": "false"})
+async def _remote(folder: Path) -> dict[str, str]:
+    """The clone's remote as one called ``source``, with what only the clone knows of how to log in there."""
+    names = (await _git(folder, "remote")).text.split()
+    if not names:
+        raise LoopError("the clone lacks it, and has no remote")
+    url = await _git(folder, "remote", "get-url", "origin" if "origin" in names else names[0])
+    keys = r"^(http|credential|url)\.|^core\.sshcommand$"
+    listed = await _git(folder, "config", "--local", "--null", "--get-regexp", keys, check=False)
+    pairs = (entry.partition("\n") for entry in listed.text.split("\0") if entry)
+    # an address may have a token in it: as a setting, it is on no command line
+    return {key: value for key, _, value in pairs} | {"remote.source.url": url.text.strip()}
+
+
+async def _git(
+    folder: Path, *arguments: str, check: bool = True, settings: Mapping[str, str] | None = None
+) -> Completed:
+    given = environment({"core.hooksPath": os.devnull, "advice.detachedHead": "false", **(settings or {})})
     argv = ["git", "-C", str(folder), *arguments]
     try:
-        return await run(argv, env={**settings, **_ENVIRONMENT}, check=check)
+        return await run(argv, env={**given, **_ENVIRONMENT}, check=check)
     except ProgramFailed as failed:
         if "not a git repository" in (failed.detail or ""):
             hint = "--from renders a commit: run it in the project's clone"
