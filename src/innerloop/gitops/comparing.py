@@ -11,7 +11,7 @@ import msgspec
 from innerloop.deploy.together import together
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
-from innerloop.gitops import layouts, repository
+from innerloop.gitops import layouts, repository, standing
 from innerloop.gitops.differences import Difference, compare
 from innerloop.gitops.environments import render_environment
 from innerloop.gitops.layouts import Place
@@ -84,6 +84,18 @@ async def _compared(
         emit(Notice(level="info", message=f"{there.address} has no branch {place.base} yet"))
         against = f"branch {place.base} of {there.address}, which is not there yet"
     else:
-        before = manifests_of(await there.read(tip, [place.manifests]))
+        before = manifests_of(await _promoted(there, tip, place))
         against = f"branch {place.base} of {there.address} at {tip[:7]}"
     return Comparison(name, against, tuple(compare(before, manifests)))
+
+
+async def _promoted(there: Repository, tip: str, place: Place) -> dict[str, bytes]:
+    """The manifests of a commit that promotions wrote; what others put beside them stays, so that it is no difference.
+
+    All of them where no promotion was there.
+    """
+    found = await standing.state(there, tip, place)
+    if found.provenance is None:
+        return standing.manifests(found.files, place)
+    written = standing.written_paths(found.provenance, place)
+    return {path: content for path, content in found.files.items() if path in written}
