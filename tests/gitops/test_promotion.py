@@ -18,6 +18,7 @@ from tests.gitops.lab import Lab, config_map
 from tests.gitops.remote import git
 
 HEAD = "loop/stage/vote"
+WEB = "stage/vote/configmap-web.yaml"
 
 
 async def test_a_pull_request_has_the_rendered_files_on_the_base(lab: Lab) -> None:
@@ -300,6 +301,17 @@ async def test_an_edit_that_was_taken_over_into_the_templates_is_no_edit(lab: La
     lab.remote.commit({"stage/vote/configmap-web.yaml": fixed})
     outcome = await lab.promote(config_map(data="2"), config_map("other", data="2"), commit="b")
     assert counted(outcome.differences) == "1 changed"
+
+
+async def test_an_edit_that_was_taken_over_is_known_as_rendered_from_then_on(lab: Lab) -> None:
+    await lab.promote(config_map())
+    lab.merge()
+    lab.remote.commit({"stage/vote/configmap-web.yaml": lab.wanted(config_map(data="2")).files[WEB]})
+    outcome = await lab.promote(config_map(data="2"), commit="b")
+    assert (outcome.state, outcome.differences) == ("proposed", ())
+    lab.merge()
+    await lab.promote(config_map(data="3"), commit="c")
+    assert lab.pulls[-1].state == "open"
 
 
 async def test_a_file_of_others_where_one_is_to_be_written_is_told(lab: Lab) -> None:

@@ -161,6 +161,14 @@ async def test_the_same_rollback_again_changes_nothing(lab: Lab) -> None:
     assert (again.state, again.commit) == ("already proposed", first.commit)
 
 
+async def test_a_rollback_to_what_is_proposed_already_is_marked_as_one(lab: Lab) -> None:
+    await released(lab, "a", "b")
+    await lab.promote(config_map(data="a"), commit="a")
+    await lab.roll_back()
+    lab.merge()
+    assert lab.provenance().rolled_back == "b" * 40
+
+
 async def test_a_rollback_does_not_drop_edits_by_hand_without_consent(lab: Lab) -> None:
     await released(lab, "a", "b")
     lab.remote.commit({"stage/vote/configmap-web.yaml": "hot: fix\n"})

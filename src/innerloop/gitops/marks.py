@@ -13,7 +13,8 @@ _LINE = re.compile(r"(?P<name>[A-Za-z-]+): (?P<value>.+)")
 
 def message(subject: str, body: str, provenance: Provenance) -> str:
     """A commit's message. Its last paragraph is for programs: ``git interpret-trailers --parse`` reads it."""
-    engines = ", ".join(f"{name} {version}" for name, version in provenance.engines.items() if name != "innerloop")
+    others = sorted((name, version) for name, version in provenance.engines.items() if name != "innerloop")
+    engines = ", ".join(f"{name} {version}" for name, version in others)
     renderer = f"innerloop {provenance.engines.get('innerloop', __version__)}"
     trailers = [
         ("Project", provenance.project),

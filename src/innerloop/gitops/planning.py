@@ -63,7 +63,8 @@ def plan(base: State, wanted: Wanted, place: Place, allowed: Allowed) -> Plan | 
     ours = _ours(base, place, allowed)
     kept = {path: content for path, content in base.files.items() if path not in ours}
     after = kept | wanted.files
-    if after == base.files and base.provenance is not None:
+    # an edit by hand that the templates have now is to be known as rendered
+    if after == base.files and base.provenance and base.provenance.files == wanted.provenance.files:
         return None
     changed = {path: content for path, content in after.items() if base.files.get(path) != content}
     before = {path: content for path, content in base.files.items() if after.get(path) != content}

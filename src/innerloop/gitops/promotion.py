@@ -72,7 +72,7 @@ async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
             detail=counted(plan.differences),
             hint="see what `loop render --env` gives; --allow-empty if it is meant",
         )
-    proposed = await proposals.same_already(work, standing, plan)
+    proposed = await proposals.same_already(work, standing, wanted, plan)
     said = ""
     if proposed is None:
         proposed, said = await _pushed(work, standing, wanted, plan)

@@ -6,7 +6,7 @@ from innerloop.errors import LoopError
 from innerloop.events import Notice
 from innerloop.gitops import marks
 from innerloop.gitops.gates.target import edited
-from innerloop.gitops.planning import Plan
+from innerloop.gitops.planning import Plan, Wanted
 from innerloop.gitops.provenance import Provenance
 from innerloop.gitops.repository import Commit
 from innerloop.gitops.standing import Standing, State, state
@@ -16,13 +16,15 @@ SHOWN = 10
 """Commits of others that are named."""
 
 
-async def same_already(work: Work, standing: Standing, plan: Plan) -> str | None:
+async def same_already(work: Work, standing: Standing, wanted: Wanted, plan: Plan) -> str | None:
     """The proposed commit, where it is right as it is.
 
     It may stand on an older base, as long as that has the same at our paths: to move it would take reviews away.
     """
     head = standing.head
     if head is None or head.files != plan.after or head.provenance is None:
+        return None
+    if head.provenance.rolled_back != wanted.provenance.rolled_back:
         return None
     parents = (await work.repository.details(head.commit)).parents
     if len(parents) != 1:

@@ -80,7 +80,7 @@ def _facts(provenance: Provenance) -> str:
     if not source.clean:
         rows.append(("uncommitted", "**rendered files had changes that no commit has**"))
     rows += [("image" if number == 0 else "", code(one)) for number, one in enumerate(provenance.images.values())]
-    engines = ", ".join(f"{name} {version}" for name, version in provenance.engines.items())
+    engines = ", ".join(f"{name} {version}" for name, version in sorted(provenance.engines.items()))
     if engines:
         rows.append(("rendered by", code(engines)))
     lines = [f"| {name} | {value.replace('|', '&#124;')} |" for name, value in rows]
@@ -95,7 +95,7 @@ def _unreadable(plan: Plan) -> str:
 
 def _shown(differences: Sequence[Difference], limit: int) -> str:
     if not differences:
-        return "The objects stay as they are; only files change."
+        return "The objects stay as they are; only their files, or what is known of them, change."
     return details(differences, limit=limit)
 
 
