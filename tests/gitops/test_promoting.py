@@ -12,6 +12,16 @@ import msgspec
 import pytest
 
 from innerloop.cli import main
+from innerloop.cli.options import ProjectOptions
+from innerloop.cli.promoting import environment_of
+from innerloop.events import Event, Promoted
+from innerloop.gitops import promoting
+from innerloop.gitops.planning import Allowed
+from innerloop.project import Project
+from tests.gitops.forge.github import GitHub
+from tests.gitops.forge.repository import Repository
+from tests.gitops.forge.server import TOKEN, serving
+from tests.gitops.git_http import GitServer
 from tests.gitops.remote import Remote, git
 
 WEB = """\
@@ -53,6 +63,9 @@ class Team:
             "name: vote\nvariables: {TITLE: }\nmanifests:\n- files: deploy/*.yaml\n"
             f"environments:\n{environments}gitops:\n{self.settings}{more}",
         )
+
+    def load(self, environment: str, file: Path | None) -> Project:
+        return environment_of(ProjectOptions(file=self.folder), environment, file)
 
     def file(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -128,6 +141,14 @@ def test_a_dry_run_shows_the_difference_and_pushes_nothing(team: Team, loop: Loo
     code, shown = loop("promote", "stage", "--dry-run")
     assert code == 0 and "+ Deployment/web in vote-stage" in shown
     assert team.ops.branches() == ["main"]
+
+
+def test_after_a_merge_loop_diff_sees_no_difference(team: Team, loop: Loop) -> None:
+    loop("promote", "stage")
+    team.merge("stage")
+    team.ops.commit({"stage/vote/theirs.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: theirs}\n"})
+    code, shown = loop("diff", "--env", "stage", "--exit-code")
+    assert code == 0 and "no differences" in shown
 
 
 def test_hooks_run_before_and_after(team: Team, loop: Loop) -> None:
@@ -267,6 +288,46 @@ def test_from_uncommitted_sources_is_told(team: Team, loop: Loop) -> None:
     team.merge("stage")
     code, shown = loop("promote", "prod", "--from", "stage")
     assert code == 1 and "rendered from files that no commit has" in shown
+
+
+# through a forge, by HTTP alone
+
+
+async def test_a_token_of_the_environment_is_all_that_a_pipeline_needs(
+    team: Team, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "served" / "acme" / "vote.git"
+    folder.parent.mkdir(parents=True)
+    team.ops.folder.rename(folder)
+    team.ops.folder = folder
+    async with serving(GitHub(Repository("acme/vote"))) as forge:
+        server = GitServer(tmp_path / "served")
+        server.accepted, forge.git = {TOKEN}, server.answer
+        team.settings = f"  repository: {forge.url}/acme/vote.git\n  forge: github\n"
+        team.write()
+        monkeypatch.setenv("LOOP_FORGE_TOKEN", TOKEN)
+        events: list[Event] = []
+        outcome = await promoting.promote(team.load, "stage", "", Allowed(), events.append)
+    [pull] = forge.repository.pulls
+    assert (pull.head, pull.base, pull.state) == ("loop/stage/vote", "main", "open")
+    assert outcome.commit == team.ops.tip("loop/stage/vote")
+    [told] = [event for event in events if isinstance(event, Promoted)]
+    assert told.url == f"{forge.url}/acme/vote/pull/1"
+
+
+# and then
+
+
+def test_waiting_tells_how_far_it_came(team: Team, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", os.devnull)
+    code, shown = loop("promote", "stage", "--wait", "--timeout", "0")
+    assert code == 1 and "stage is not healthy after 0 s: in pull request" in shown
+
+
+def test_waiting_for_what_no_commit_has_is_told(team: Team, loop: Loop) -> None:
+    (team.folder / ".git").rename(team.folder / "gone")
+    code, shown = loop("promote", "stage", "--wait")
+    assert code == 1 and "nothing tells when it arrives" in shown
 
 
 # and back

@@ -19,7 +19,7 @@ from innerloop.gitops.forges.forge import Proposal, PullRequest
 from innerloop.gitops.git import MovedOn
 from innerloop.gitops.markdown import counted
 from innerloop.gitops.planning import Allowed, Plan, Wanted
-from innerloop.gitops.standing import Standing, look
+from innerloop.gitops.standing import Standing, State, look
 from innerloop.gitops.work import Work
 
 ATTEMPTS = 5
@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
     """What is proposed; the base branch's where nothing is."""
     pull: PullRequest | None
     differences: tuple[Difference, ...]
+    source: str = ""
+    """The source commit that this is: of what is there already, the one by which it came."""
     said: str = ""
     """What the server said to the push: of a host that we know nothing about, the page for a pull request."""
 
@@ -81,7 +83,8 @@ async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
         state = "already proposed"
     await _noted(work, proposed, wanted)
     pull = await _pull_request(work, wanted, plan)
-    return Outcome(state, proposed, pull, tuple(plan.differences), said)
+    source = wanted.provenance.source.commit if state == "proposed" else _source_of(standing.head)
+    return Outcome(state, proposed, pull, tuple(plan.differences), source, said)
 
 
 async def _pushed(work: Work, standing: Standing, wanted: Wanted, plan: Plan) -> tuple[str, str]:
@@ -110,7 +113,11 @@ async def _unchanged(work: Work, standing: Standing, wanted: Wanted) -> Outcome:
     head = standing.head
     same = head is not None and head.files == standing.base.files
     await _noted(work, head.commit if head and same else standing.base.commit, wanted)
-    return Outcome("unchanged", standing.base.commit, None, ())
+    return Outcome("unchanged", standing.base.commit, None, (), _source_of(standing.base))
+
+
+def _source_of(state: State | None) -> str:
+    return state.provenance.source.commit if state and state.provenance else ""
 
 
 async def _noted(work: Work, commit: str, wanted: Wanted) -> None:

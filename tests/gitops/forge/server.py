@@ -67,12 +67,16 @@ class Forge:
         self.faults: list[Fault] = []
         self.requests: list[Seen] = []
         self.lacks_scope = False
+        self.git: Handler | None = None
+        """What answers to git, at the addresses of its repositories."""
         self.page_limit = 100
         """Most items of a page, whatever is asked for."""
         speaker.forge = self
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.git is not None and ".git/" in request.path:
+            return await self.git(request)
         body = await request.json() if request.can_read_body else None
         self.requests.append(Seen(request.method, request.path, body, request.query))
         fault = self._fault(request)
