@@ -96,7 +96,7 @@ async def test_a_missing_context_is_told_before_anything_runs(shop: Shop, regist
 
 
 async def test_a_name_without_a_registry_cannot_be_pushed_to_a_cluster_that_has_none(shop: Shop) -> None:
-    with pytest.raises(LoopError, match="the cluster has no registry of its own, and 'web' names none"):
+    with pytest.raises(LoopError, match="'web' names no registry to push it to, and there is none of a cluster"):
         await shop.build(Push())
 
 

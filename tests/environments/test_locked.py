@@ -181,9 +181,11 @@ async def test_the_lock_itself_is_no_input_of_an_image(own: Shop) -> None:
     own.write("loop.yaml", (own.folder / "loop.yaml").read_text().replace("context: web,", "context: .,"))
     own.write("Dockerfile", "FROM scratch\n")
     own.write(".dockerignore", ".git\n")
-    await write(own, built(own.project()))
+    own.commit()
+    first = await write(own, built(own.project()))
     await own.render()
-    assert own.warnings == []
+    assert (await write(own, built(own.project())), own.warnings) == (first, [])
+    assert first.images["registry.example.com/web"].clean is True
 
 
 async def test_another_engine_than_the_locks_is_an_error(shop: Shop) -> None:
@@ -239,6 +241,13 @@ async def test_a_chart_that_was_published_again_is_an_error(charted: Shop, regis
     assert failure.message == f"oci://{registry.host}/charts/redis >=0.1.0 is not what was locked"
     assert failure.where is not None and failure.where.file == "loop.lock" and failure.where.line > 1
     assert failure.hint is not None and failure.hint.endswith("lock anew: loop build --lock")
+
+
+async def test_a_packed_chart_is_rendered_and_proven(charted: Shop, registry: FakeRegistry) -> None:
+    archive = charted.folder.parent / "chart-0.1.0-a/redis-0.1.0.tgz"
+    file = charted.folder / "loop.yaml"
+    file.write_text(re.sub(r"manifests: .*", f"manifests: [{{helm: {archive}}}]", file.read_text()))
+    assert [m.name for m in (await charted.render()).manifests] == ["a"]
 
 
 async def test_a_charts_dependency_is_locked_with_its_archive(charted: Shop, registry: FakeRegistry) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -22,14 +23,14 @@ class Done(NamedTuple):
     output: str
 
 
-async def build(shop: Shop, *arguments: str) -> Done:
+async def build(shop: Shop, *arguments: str, kubeconfig: Path = Path("none")) -> Done:
     """What the command prints, when it has ended."""
     home = shop.folder.parent / "home"
     home.mkdir(exist_ok=True)
     storage = home / "storage.conf"
     storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{home}/images"\nrunroot = "{home}/run"\n')
     env = {name: value for name, value in os.environ.items() if not name.startswith(("LOOP_", "XDG_"))}
-    env |= {"HOME": str(home), "KUBECONFIG": str(home / "none"), "CONTAINERS_STORAGE_CONF": str(storage)}
+    env |= {"HOME": str(home), "KUBECONFIG": str(kubeconfig), "CONTAINERS_STORAGE_CONF": str(storage)}
     process = await asyncio.create_subprocess_exec(
         LOOP,
         "build",
@@ -99,3 +100,18 @@ async def test_an_unknown_image_is_told(pushing: Shop) -> None:
 async def test_pushing_alone_writes_no_lock(pushing: Shop) -> None:
     assert (await build(pushing, "--push", "--env", "prod")).code == 0
     assert not (pushing.folder / "loop.lock").exists()
+
+
+@pytest.mark.cluster
+async def test_without_pushing_the_cluster_gets_the_image_and_the_rest_is_locked(
+    pushing: Shop, registry: FakeRegistry, kubeconfig: Path
+) -> None:
+    registry.manifests["redis:7"] = ("application/vnd.oci.image.manifest.v1+json", b"{}")
+    file = pushing.folder / "deploy/a.yaml"
+    file.write_text(file.read_text().replace("}]}", f"}}, {{name: b, image: {registry.host}/redis:7}}]}}"))
+    pushing.write(".env", "TITLE=Mine\n")
+    done = await build(pushing, "--lock", kubeconfig=kubeconfig)
+    assert done.code == 0, done.output
+    [lock] = yaml.load_all((pushing.folder / "loop.lock").read_text(), "loop.lock")
+    assert (lock["images"], list(lock["thirdPartyImages"])) == ({}, [f"{registry.host}/redis:7"])
+    assert f"image web ({registry.host}/web) is not locked" in done.output

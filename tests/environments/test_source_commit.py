@@ -49,6 +49,27 @@ async def test_a_change_of_something_else_is_not(committed: Shop) -> None:
     assert (await source_of(committed)).clean is True
 
 
+async def test_values_that_git_ignores_are_in_no_commit(committed: Shop) -> None:
+    committed.git("rm", "--quiet", "--cached", "env/dev.env")
+    committed.write(".gitignore", "*.env\n")
+    committed.commit("Keep values here")
+    assert (await source_of(committed)).clean is False
+
+
+async def test_ignored_files_that_a_hook_makes_are_no_changes(committed: Shop) -> None:
+    committed.add("hooks: {before-render: 'cp deploy/a.yaml deploy/made.yaml; sed -i s/a,/b,/ deploy/made.yaml'}\n")
+    committed.write("deploy/a.yaml", config_map("a", ", labels: {}"))
+    committed.write(".gitignore", "made.yaml\n")
+    committed.commit("Make one")
+    assert len((await committed.render()).manifests) == 2
+    assert (await source_of(committed)).clean is True
+
+
+async def test_the_lock_is_no_change(committed: Shop) -> None:
+    committed.write("loop.lock", "version: 1\n")
+    assert (await source_of(committed)).clean is True
+
+
 async def test_a_project_in_no_repository_has_no_commit(shop: Shop) -> None:
     shop.write("deploy/a.yaml", config_map("a"))
     assert (await source_of(shop), shop.warnings) == (NOWHERE, [])

@@ -141,7 +141,7 @@ def _check(job: _Job) -> None:
     own = isinstance(job.destination, Push) and not job.destination.prefix
     if own and repository.domain == DOCKER_HUB and repository.path.startswith("library/"):
         raise LoopError(
-            f"the cluster has no registry of its own, and '{image.repository}' names none",
+            f"'{image.repository}' names no registry to push it to, and there is none of a cluster",
             where=job.project.where(where),
             hint="give the image a repository that you may push to, as registry.example.com/shop/web",
         )

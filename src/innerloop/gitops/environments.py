@@ -60,7 +60,7 @@ async def render_environment(project: Project, *, plugins: Plugins | None = None
         async with asyncio.TaskGroup() as group:
             rendering = render_project(locked.pinned(project, lock), plugins=plugins, emit=emit, evidence=evidence)
             stream = group.create_task(rendering, name="render")
-            asking = source_commit(project.folder, _rendered_paths(project), emit)
+            asking = source_commit(project.folder, _rendered_paths(project), emit, written=project.files)
             commit = group.create_task(asking, name="source commit")
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
@@ -108,5 +108,4 @@ def _copies(manifests: list[Manifest]) -> list[Manifest]:
 
 
 def _rendered_paths(project: Project) -> list[Path]:
-    """All but the lock: a pipeline writes it before it is committed, and what it says of images is told anyway."""
     return [*project.files, *project.plugins, *input_paths(project)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from innerloop import processes
 from innerloop.events import Emit, Notice
 from innerloop.gitops.provenance import SourceCommit
+from innerloop.paths import LOCK_FILE
 
 _ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 _FORMAT = "%H%x00%an <%ae>%x00%aI%x00%s%x00%b"
@@ -21,10 +22,14 @@ NOWHERE = SourceCommit(repository="", commit="")
 """Of a project that is in no repository."""
 
 
-async def source_commit(folder: Path, paths: Iterable[Path], emit: Emit) -> SourceCommit:
+async def source_commit(
+    folder: Path, paths: Iterable[Path], emit: Emit, *, written: Iterable[Path] = ()
+) -> SourceCommit:
     """The commit that is checked out in ``folder``; not clean where one of the paths has changes that no commit has.
 
-    Without git, and where git refuses, a Notice tells that the manifests will name no commit.
+    Files that git ignores count only among ``written``, which people write: others are made by programs. The lock
+    does not count, since a pipeline makes it before it is committed. Without git, and where git refuses, a Notice tells
+    that the manifests will name no commit.
     """
     if shutil.which("git") is None:
         _warn(emit, "git is not on PATH", "")
@@ -37,7 +42,9 @@ async def source_commit(folder: Path, paths: Iterable[Path], emit: Emit) -> Sour
     async with asyncio.TaskGroup() as group:
         log = group.create_task(_git(folder, "log", "-1", f"--format={_FORMAT}"), name="git log")
         address = group.create_task(remote_address(folder), name="git remote")
-        changes = group.create_task(_changes(folder, _below(paths, Path(top.rstrip("\n")))), name="git status")
+        root = Path(top.rstrip("\n"))
+        changes = group.create_task(_changes(folder, _below(paths, root)), name="git status")
+        ignored = group.create_task(_ignored(folder, _below(written, root)), name="git ls-files")
     code, text, _ = log.result()
     if code:
         # no commit yet
@@ -50,7 +57,7 @@ async def source_commit(folder: Path, paths: Iterable[Path], emit: Emit) -> Sour
         date=date,
         subject=subject,
         body=body.strip(),
-        clean=not changes.result(),
+        clean=not changes.result() and not ignored.result(),
     )
 
 
@@ -73,7 +80,14 @@ async def remote_address(folder: Path) -> str:
 async def _changes(folder: Path, paths: list[str]) -> str:
     if not paths:
         return ""
-    _, text, _ = await _git(folder, "status", "--porcelain", "--", *paths)
+    _, text, _ = await _git(folder, "status", "--porcelain", "--", *paths, f":(top,exclude,glob)**/{LOCK_FILE}")
+    return text
+
+
+async def _ignored(folder: Path, files: list[str]) -> str:
+    if not files:
+        return ""
+    _, text, _ = await _git(folder, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *files)
     return text
 
 
