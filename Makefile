@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ helper: $(STAMP) ## compile the program for dev containers (kept outside the che
 .PHONY: demo
 demo: helper ## the main job: a cluster, the sample deployed, edits seen, all removed (LOOP_CONTEXT=… uses yours)
 	$(VENV)/bin/python examples/demo.py
+
+.PHONY: demo-gitops
+demo-gitops: helper ## the whole way of a change, offline: inner loop, pull requests, Argo CD, rollback
+	$(VENV)/bin/python examples/demo_gitops.py
 
 .PHONY: bench
 bench: helper ## measure the main job and sync on the built-in cluster (LOOP_CONTEXT=… uses yours)

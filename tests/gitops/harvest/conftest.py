@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from innerloop import cluster, plugins
+from innerloop import plugins
 from innerloop.config import loading
 from innerloop.config.loading import Options
 from innerloop.deploy.applying import apply
@@ -149,14 +147,3 @@ def shop(client: Client, kubeconfig: Path, namespace: str, tmp_path: Path, tools
     found.write("loop.yaml", "name: shop\nmanifests:\n  - files: deploy/*.yaml\n")
     found.write("deploy/web.yaml", WEB)
     return found
-
-
-@pytest.fixture(scope="session")
-def tools(request: pytest.FixtureRequest) -> None:
-    """helm and kubectl on PATH: the user's own, else those that come with the built-in node."""
-    if shutil.which("helm") and shutil.which("kubectl"):
-        return
-    request.getfixturevalue("kubeconfig")
-    folder = cluster.programs()
-    assert folder is not None, "no helm, and no built-in node that has one"
-    os.environ["PATH"] += f"{os.pathsep}{folder}"
