@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from innerloop.events import Event, Notice
 from innerloop.gitops import layouts, promotion, rollbacks, wording
 from innerloop.gitops.contents import files_of, provenance_of
 from innerloop.gitops.environments import Rendered
-from innerloop.gitops.forges.choosing import forge_of
+from innerloop.gitops.forges.plain import PlainGit
 from innerloop.gitops.layouts import Place
 from innerloop.gitops.planning import Allowed, Wanted
 from innerloop.gitops.promotion import Outcome
@@ -25,9 +24,9 @@ from innerloop.gitops.standing import look
 from innerloop.gitops.work import Work
 from innerloop.manifest import Manifest
 from innerloop.project import Environment, GitOps, Project
-from tests.gitops.forge.github import GitHub
+from tests.gitops.forge.kinds import KINDS, adapter_of
 from tests.gitops.forge.repository import Pull, Repository, Style
-from tests.gitops.forge.server import TOKEN, Forge, serving
+from tests.gitops.forge.server import Forge, serving
 from tests.gitops.remote import Remote
 
 ME = Author("Robot", "robot@example.com")
@@ -71,11 +70,12 @@ def rendered(
 class Lab:
     """One environment of a project, its repository, and the forge of that."""
 
-    def __init__(self, remote: Remote, forge: Forge, gitops: GitOps, name: str = "vote") -> None:
+    def __init__(self, remote: Remote, forge: Forge, gitops: GitOps, kind: str, name: str = "vote") -> None:
         self.remote = remote
         self.forge = forge
         self.gitops = gitops
         self.name = name
+        self.kind = kind
         self.events: list[Event] = []
 
     @property
@@ -115,19 +115,17 @@ class Lab:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Work]:
-        on = self.remote.url if self.gitops.forge == "git" else f"{self.forge.url}/acme/vote"
-        async with opened(self.remote.url, self.emit) as repository:
-            async with forge_of(
-                on, self.gitops.forge, {"LOOP_FORGE_TOKEN": TOKEN, "PATH": os.environ["PATH"]}
-            ) as forge:
-                yield Work(repository, forge, self.place, self.gitops, ME, self.emit)
+        plain = PlainGit(None, None) if self.gitops.forge == "git" else None
+        async with opened(self.remote.url, self.emit) as repository, adapter_of(self.kind, self.forge.url) as adapter:
+            yield Work(repository, plain or adapter, self.place, self.gitops, ME, self.emit)
 
     def emit(self, event: Event) -> None:
         self.events.append(event)
 
     def merge(self, style: Style = "squash") -> str:
-        """Someone merges the last pull request, and has its branch deleted."""
+        """Someone merges the last pull request; its branch stays."""
         commit = self.forge.repository.merge(len(self.pulls), style)
+        self.forge.repository.settle()
         return commit
 
     def close(self) -> None:
@@ -141,7 +139,7 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab_at(folder: Path) -> AsyncIterator[Lab]:
+async def lab_at(folder: Path, kind: str = "github") -> AsyncIterator[Lab]:
     """With a repository that has a file of somebody else's."""
     remote = Remote(folder / "ops.git")
     remote.commit({"README.md": "ours\n", "stage/other/configmap-web.yaml": "x: 1\n"})
@@ -155,5 +153,6 @@ async def lab_at(folder: Path) -> AsyncIterator[Lab]:
     def merged(pull: Pull, style: Style) -> str:
         return (remote.squash if style == "squash" else remote.merge)(pull.head, pull.base)
 
-    async with serving(GitHub(Repository("acme/vote", head_of=head_of, merge_commit=merged))) as forge:
-        yield Lab(remote, forge, GitOps(repository=remote.url, forge="github"))
+    repository = Repository(KINDS[kind].path, head_of=head_of, merge_commit=merged)
+    async with serving(KINDS[kind].speaker(repository)) as forge:
+        yield Lab(remote, forge, GitOps(repository=remote.url), kind)

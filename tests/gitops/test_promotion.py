@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
 from innerloop.errors import LoopError
 from innerloop.events import Event, StepStarted
+from innerloop.gitops.forges import azure
 from innerloop.gitops.git import ProtectedBranch
 from innerloop.gitops.markdown import counted
 from innerloop.gitops.promotion import WouldBeEmpty
 from innerloop.gitops.repository import NOTES
+from tests.gitops.forge.kinds import KINDS
 from tests.gitops.forge.server import Fault
-from tests.gitops.lab import Lab, config_map
+from tests.gitops.lab import Lab, config_map, lab_at
 from tests.gitops.remote import git
 
 HEAD = "loop/stage/vote"
@@ -348,6 +351,31 @@ async def test_removing_every_object_wants_consent(lab: Lab) -> None:
 async def test_a_first_promotion_without_objects_removes_nothing(lab: Lab) -> None:
     outcome = await lab.promote()
     assert outcome.state == "proposed"
+
+
+# on every forge
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_on_each_forge_one_pull_request_is_updated_and_the_next_is_new(
+    kind: str, tmp_path: Path, isolated: None
+) -> None:
+    async with lab_at(tmp_path, kind) as lab:
+        await lab.promote(config_map())
+        await lab.promote(config_map(data="2"), commit="b")
+        assert [pull.state for pull in lab.pulls] == ["open"] and "b" * 12 in lab.pulls[0].body
+        lab.merge()
+        await lab.promote(config_map(data="3"), commit="c")
+        again = await lab.promote(config_map(data="3"), commit="c")
+        assert [pull.state for pull in lab.pulls] == ["merged", "open"]
+        assert (again.state, again.commit) == ("already proposed", lab.remote.tip(HEAD))
+
+
+async def test_a_long_text_keeps_within_what_the_forge_takes(tmp_path: Path, isolated: None) -> None:
+    async with lab_at(tmp_path, "azure") as lab:
+        await lab.promote(*(config_map(f"web{number}", data="x" * 200) for number in range(100)))
+        assert len(lab.pulls[0].body) <= azure.BODY
+        assert lab.pulls[0].body.rstrip().endswith(" more")
 
 
 # what the server says

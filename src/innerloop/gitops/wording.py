@@ -12,7 +12,7 @@ from innerloop.gitops.forges.forge import Forge
 from innerloop.gitops.gates.findings import Finding
 from innerloop.gitops.markdown import counted, details
 from innerloop.gitops.planning import Plan, Wanted
-from innerloop.gitops.provenance import Provenance
+from innerloop.gitops.provenance import FILE, Provenance
 
 LIMITS = {
     "GitHub": github.BODY,
@@ -24,6 +24,8 @@ LIMITS = {
 """Longest texts of pull requests by forge."""
 LONGEST = 60_000
 """Where more could be said, nobody would read it."""
+IMAGES = 10
+"""Images that are shown."""
 SHORT = 12
 """Letters of a commit's id that people see."""
 
@@ -79,7 +81,10 @@ def _facts(provenance: Provenance) -> str:
         rows.append(("repository", code(source.repository)))
     if not source.clean:
         rows.append(("uncommitted", "**rendered files had changes that no commit has**"))
-    rows += [("image" if number == 0 else "", code(one)) for number, one in enumerate(provenance.images.values())]
+    images = [code(one) for one in provenance.images.values()]
+    if len(images) > IMAGES:
+        images[IMAGES:] = [f"and {len(images) - IMAGES} more, in {code(FILE)}"]
+    rows += [("image" if number == 0 else "", one) for number, one in enumerate(images)]
     engines = ", ".join(f"{name} {version}" for name, version in sorted(provenance.engines.items()))
     if engines:
         rows.append(("rendered by", code(engines)))
