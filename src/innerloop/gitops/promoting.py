@@ -120,7 +120,8 @@ async def _rendered(
         rendered = await render_environment(project, emit=emit)
         if images is not None:
             rendered = with_images(rendered, images)
-        outcome.summary = f"{len(rendered.manifests)} objects"
+        count = len(rendered.manifests)
+        outcome.summary = "1 object" if count == 1 else f"{count} objects"
     with reported(emit, f"check/{name}", f"check {name}") as outcome:
         found = await check(rendered, project, emit=emit)
         stopping = [one for one in found if not one.allowed]

@@ -61,7 +61,9 @@ async def propose(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
 
 
 async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
-    standing = await look(work.repository, work.place, work.gitops)
+    with reported(work.emit, f"read/{work.place.base}", f"read {work.place.base} of the GitOps repository") as outcome:
+        standing = await look(work.repository, work.place, work.gitops)
+        outcome.summary = standing.base.commit[: wording.SHORT]
     before = await rollbacks.rolled_back(work, standing)
     wanted = rollbacks.minded(wanted, before, allowed, work.emit)
     plan = planning.plan(standing.base, wanted, work.place, allowed)

@@ -275,7 +275,8 @@ def _identity(author: Author) -> dict[str, str]:
 async def opened(address: str, emit: Emit, forge: Kind | None = None) -> AsyncIterator[Repository]:
     """The repository at an address as git takes it, ``gitops.forge`` beside it. Nothing is asked of it yet."""
     folder = cache_dir() / "gitops" / hashlib.sha256(address.encode()).hexdigest()[:20]
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    # what is rendered may be nobody else's business
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     run = Git(folder, await access.settings(address, forge))
     async with _locked(folder):
         if not (folder / "HEAD").is_file():
