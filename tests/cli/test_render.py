@@ -58,6 +58,15 @@ def test_a_folder_gets_a_file_per_object_and_loses_those_that_are_no_longer_rend
     assert sorted(file.name for file in (folder / "out").iterdir()) == ["configmap-b.yaml", "own.yaml"]
 
 
+def test_a_file_is_named_by_its_namespace_where_that_is_not_the_projects(folder: Path) -> None:
+    other = (OBJECT % "a").replace("{name: a}", "{name: a, namespace: other}")
+    (folder / "deploy/a.yaml").write_text(f"{OBJECT % 'a'}---\n{other}")
+    loop(folder, "--output", "out", "--namespace", "mine")
+    assert sorted(file.name for file in (folder / "out").iterdir()) == [
+        "configmap-a.yaml", "configmap-b.yaml", "configmap-other-a.yaml",
+    ]  # fmt: skip
+
+
 def test_a_file_of_someone_else_is_not_overwritten(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out/configmap-a.yaml").write_text("precious: true\n")

@@ -269,6 +269,19 @@ async def test_a_charts_dependency_is_locked_with_its_archive(charted: Shop, reg
     assert (await refused(charted)).message == f"{key} is not what was locked"
 
 
+async def test_a_chart_that_the_lock_does_not_know_is_told(charted: Shop, registry: FakeRegistry) -> None:
+    await write(charted)
+    file = charted.folder / "loop.yaml"
+    file.write_text(file.read_text().replace(">=0.1.0", "0.1.0"))
+    await charted.render()
+    assert charted.warnings == [f"oci://{registry.host}/charts/redis 0.1.0 is not in the lock"]
+
+
+async def test_without_a_lock_nothing_is_told(charted: Shop) -> None:
+    await charted.render()
+    assert charted.warnings == []
+
+
 @pytest.fixture
 def based(shop: Shop, tmp_path: Path) -> Shop:
     """A project whose only source is a kustomization on a base in another repository; its folder is ``../base``."""

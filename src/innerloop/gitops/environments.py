@@ -52,7 +52,8 @@ async def render_environment(project: Project, *, plugins: Plugins | None = None
     assert project.environment is not None, "the project was loaded for no environment"
     environment = project.environments[project.environment]
     environment = msgspec.structs.replace(environment, namespace=project.namespace)
-    lock = read_lock(project.folder) or Lock()
+    known = read_lock(project.folder)
+    lock = known or Lock()
     versions = await engines.versions(project)
     locked.check_engines(project, lock, versions)
     evidence = Evidence()
@@ -65,7 +66,8 @@ async def render_environment(project: Project, *, plugins: Plugins | None = None
     except BaseExceptionGroup as failures:
         raise single_failure(failures) from None
     determinism.judge(evidence, project, emit)
-    await locked.check_sources(project, lock, evidence)
+    if known is not None:
+        await locked.check_sources(project, known, evidence, emit)
     await locked.warn_of_changes(project, lock, commit.result(), emit)
     manifests = tuple(locked.with_locked_images(stream.result(), lock))
     templates = filled_templates(project)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -11,7 +12,7 @@ from innerloop import references
 from innerloop.build.tags import content_tag
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice
-from innerloop.gitops.lock import Lock, LockedImage, place
+from innerloop.gitops.lock import Lock, LockedImage, LockedSource, place
 from innerloop.gitops.provenance import SourceCommit
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Image, Project
@@ -48,8 +49,8 @@ def check_engines(project: Project, lock: Lock, engines: Mapping[str, str]) -> N
             )
 
 
-async def check_sources(project: Project, lock: Lock, evidence: Evidence) -> None:
-    """Raises LoopError where a chart or a base is not what was locked.
+async def check_sources(project: Project, lock: Lock, evidence: Evidence, emit: Emit) -> None:
+    """Raises LoopError where a chart or a base is not what was locked; tells those that the lock does not know.
 
     ``project`` is the one before ``pinned``, the evidence that of the one after.
     """
@@ -57,12 +58,10 @@ async def check_sources(project: Project, lock: Lock, evidence: Evidence) -> Non
     after = [source for source in pinned(project, lock).manifests if isinstance(source, HelmSource)]
     keys = {key_of(now): key_of(source) for source, now in zip(before, after, strict=True)}
     for chart in evidence.charts:
-        key = keys.get(chart.key, chart.key)
-        if key in lock.charts:
-            _compare(project, "charts", key, lock.charts[key].digest, chart.digest)
+        _compare(project, lock, "charts", keys.get(chart.key, chart.key), chart.digest, emit)
     for name in dict.fromkeys(evidence.bases):
-        if name in lock.bases:
-            _compare(project, "bases", name, lock.bases[name].digest, await remote_digest(name))
+        # asked only where there is something to compare it with: it takes a fetch
+        _compare(project, lock, "bases", name, await remote_digest(name) if name in lock.bases else "", emit)
 
 
 def with_locked_images(manifests: Iterable[Manifest], lock: Lock) -> list[Manifest]:
@@ -88,11 +87,9 @@ def tagged(reference: references.Reference) -> str:
 
 async def warn_of_changes(project: Project, lock: Lock, present: SourceCommit, emit: Emit) -> None:
     """Tell images of the lock that were built from something else than what is there now."""
-    known = {name: image for name, image in project.images.items() if repository_of(image) in lock.images}
-    hashes = await asyncio.gather(*(asyncio.to_thread(content_tag, image) for image in known.values()))
-    for image, inputs in zip(known.values(), hashes, strict=True):
-        locked = lock.images[repository_of(image)]
-        if locked.inputs != inputs:
+    for image in project.images.values():
+        locked = lock.images.get(repository_of(image))
+        if locked is not None and locked.inputs != await asyncio.to_thread(content_tag, image):
             emit(Notice(level="warning", message=_changed(image, locked, present), hint=_BUILD))
 
 
@@ -116,11 +113,16 @@ def _commit(commit: str, clean: bool) -> str:
     return commit[:12] if clean else f"{commit[:12]} with changes"
 
 
-def _compare(project: Project, area: str, key: str, locked: str, present: str) -> None:
-    if locked != present:
+def _compare(
+    project: Project, lock: Lock, area: Literal["charts", "bases"], key: str, present: str, emit: Emit
+) -> None:
+    locked: LockedSource | None = getattr(lock, area).get(key)
+    if locked is None:
+        emit(Notice(level="warning", message=f"{key} is not in the lock", hint=_ANEW))
+    elif locked.digest != present:
         raise LoopError(
             f"{key} is not what was locked",
             where=place(project.folder, area, key),
-            detail=f"locked:  {locked}\npresent: {present}",
+            detail=f"locked:  {locked.digest}\npresent: {present}",
             hint=f"someone published another one under the same name; if that is meant, {_ANEW}",
         )
