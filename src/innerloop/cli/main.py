@@ -24,6 +24,7 @@ COMMANDS = {
     "deploy": "render, build, apply and wait until ready",
     "dev": "develop: deploy, then sync, restart, forward and follow logs until ^C",
     "diff": "what a deployment or a promotion would change",
+    "doctor": "what this machine, cluster and project lack, and the command that mends it",
     "enter": "open a terminal in a service's container",
     "exec": "run a command in a service's container",
     "forward": "forward a service's ports to this machine",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from innerloop.engine.reporting import Report
     from innerloop.engine.snapshot import Snapshot
     from innerloop.events import Emit, SyncStream
+    from innerloop.gitops.agents.outlook import Outlook
     from innerloop.gitops.progress import Progress
 
 T = TypeVar("T")
@@ -52,9 +53,11 @@ async def _deployed(options: ProjectOptions, emit: Emit) -> Report:
     from innerloop.cli.options import load_project
     from innerloop.engine.connecting import connected
     from innerloop.engine.reporting import report
+    from innerloop.engine.truces import end_over
 
     project = load_project(options)
     async with connected(project, emit) as scope:
+        await end_over(scope, project)
         return await report(project, scope)
 
 
@@ -108,7 +111,33 @@ def _show(found: Report) -> None:
     for developer in found.developers:
         if developer.service not in here:
             click.echo(f"  {developer.service} is being developed by {developer.holder} since {developer.since}")
+    for agent in found.agents:
+        _show_agent(agent)
     _show_sessions(found)
+
+
+def _show_agent(agent: Outlook) -> None:
+    """Who will undo changes, and when."""
+    who = f"{agent.agent}: {agent.applier}{f' in {agent.namespace}' if agent.namespace else ''}"
+    if agent.unseen:
+        click.echo(f"  ↻ {who} may undo changes of {_some(agent.objects)}; it may not be looked at: {agent.unseen}")
+        return
+    when = f"undoes changes {agent.undoes}" if agent.undoes else "undoes no changes by itself"
+    click.echo(f"  ↻ {who} {when}: {_some(agent.objects)}")
+    for waits in agent.waits:
+        until = _clock(waits.until)
+        click.echo(f"    but not those of {waits.reason} by {waits.holder}, until {until}: {_some(waits.objects)}")
+
+
+def _some(names: tuple[str, ...], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _clock(time: str) -> str:
+    from datetime import datetime
+
+    return datetime.fromisoformat(time).astimezone().strftime("%H:%M")
 
 
 def _show_sessions(found: Report) -> None:

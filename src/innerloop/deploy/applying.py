@@ -64,21 +64,23 @@ async def apply(
     step: str = "apply",
     folder: Path | None = None,
     force: bool = False,
+    over: frozenset[str] = frozenset(),
     prune: bool = True,
     take_over: bool = False,
 ) -> Applied:
     """Make the cluster have what the manifests ask for, and remove what a former apply of the project had besides.
 
     ``namespace`` is made when it is missing, and is for objects that name none. ``folder`` is the project's, by
-    default the current one: it tells whose deployment this is. ``force`` takes fields over from other managers,
-    ``take_over`` the inventory of another project of the same name. Without ``prune`` nothing is removed.
+    default the current one: it tells whose deployment this is. ``force`` takes fields over from all other managers,
+    ``over`` from some, ``take_over`` the inventory of another project of the same name. Without ``prune`` nothing is
+    removed.
 
     Raises LoopError when manifests can't be applied (nothing is changed then), or some objects were refused (all
     others of their phase and the phases before are applied); ApiError, ConnectionFailed.
     """
     with reported(emit, step, f"apply {project}") as outcome:
         run = _Run(client, project, namespace, emit, step, await identify(folder or Path.cwd()), take_over=take_over)
-        applied = await run.apply(await plan(client, manifests, namespace), force=force, prune=prune)
+        applied = await run.apply(await plan(client, manifests, namespace), force=force, over=over, prune=prune)
         outcome.summary = applied.summary
     return applied
 
@@ -99,13 +101,13 @@ class _Run:
         self._ours = sharing.share(project, namespace)
         self._stored: Stored | None = None
 
-    async def apply(self, planned: list[Planned], *, force: bool, prune: bool) -> Applied:
+    async def apply(self, planned: list[Planned], *, force: bool, over: frozenset[str], prune: bool) -> Applied:
         ensured = await namespaces.ensure(self._client, self._namespace, self._ours, self._tell)
         before = await self._read(planned)
         known = dict(before.entries) if before else {}
         intentions = await intend(self._client, planned, known, self._namespace, self._ours)
         intentions = await self._announce(intentions, ensured.entry)
-        outcomes = await self._apply_all(intentions, force=force)
+        outcomes = await self._apply_all(intentions, force=force, over=over)
         listed = {one.identity for one in planned}
         gone = [entry for entry in known.values() if prune and _is_prunable(entry, listed)]
         removed = await self._remove(gone)
@@ -151,8 +153,8 @@ class _Run:
         entries = self._stored.inventory.entries
         return [one._replace(entry=entries[one.planned.identity]) for one in intentions]
 
-    async def _apply_all(self, intentions: list[Intention], *, force: bool) -> list[Outcome]:
-        scope = Scope(self._client, self._namespace, self._ours, force, self._tell, self._announce)
+    async def _apply_all(self, intentions: list[Intention], *, force: bool, over: frozenset[str]) -> list[Outcome]:
+        scope = Scope(self._client, self._namespace, self._ours, force, over, self._tell, self._announce)
         outcomes: list[Outcome] = []
         for phase in Phase:
             group = [one for one in intentions if one.planned.phase is phase]

@@ -57,6 +57,8 @@ class Scope(NamedTuple):
     namespace: str
     ours: Share
     force: bool
+    over: frozenset[str]
+    """Managers whose fields are taken over."""
     tell: Callable[[str], None]
     announce: Callable[[list[Intention]], Awaitable[list[Intention]]]
     """Writes intentions into the inventory, and returns them as they are there."""
@@ -158,10 +160,10 @@ async def _merged(scope: Scope, intention: Intention) -> dict[str, Any]:
             return await objects.apply(scope.client, _body(scope, intention, live), force=force)
         except Conflict as error:
             outdated = intention.outside and is_outdated(error)
-            if not outdated and (force or not _only_ours(error)):
+            if not outdated and (force or not _may_be_taken(scope, error)):
                 raise
             conflict = error
-            force = force or _only_ours(error)
+            force = force or _may_be_taken(scope, error)
             live = await look(scope.client, intention.planned.key) if outdated else live
     raise conflict
 
@@ -175,9 +177,10 @@ def _body(scope: Scope, intention: Intention, live: dict[str, Any] | None) -> di
     return {**object, "metadata": {**object["metadata"], "uid": entry.uid}}
 
 
-def _only_ours(error: Conflict) -> bool:
-    """Whether only fields of other innerloops' managers are in the way, such as those of an older version."""
-    return bool(error.conflicts) and all(one.manager.startswith(objects.MANAGER) for one in error.conflicts)
+def _may_be_taken(scope: Scope, error: Conflict) -> bool:
+    """Whether only fields are in the way of managers that leave them, or of other innerloops, such as an older one."""
+    names = [one.manager for one in error.conflicts]
+    return bool(names) and all(name in scope.over or name.startswith(objects.MANAGER) for name in names)
 
 
 def _outcome(intention: Intention, uid: str) -> Outcome:

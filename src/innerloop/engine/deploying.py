@@ -17,6 +17,7 @@ from innerloop.engine.connecting import connected
 from innerloop.engine.graph import Graph
 from innerloop.engine.scope import Scope
 from innerloop.engine.steps import Plan, inventory_name, plan_steps
+from innerloop.engine.truces import deployment_guard, end_deployment, end_over
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit
 from innerloop.hooks import Hooks
@@ -31,14 +32,20 @@ async def deploy(load: Loader, emit: Emit, *, take_over: bool = False, force: bo
     """Bring a project and its dependencies up to date, until all is ready. Raises LoopError."""
     tree = await load(emit)
     async with connected(tree.project, emit) as scope:
+        await end_over(scope, tree.project)
         plan = await make_plan(tree, scope, take_over=take_over, force=force)
-        await Graph().run(plan_steps(tree, plan))
+        guard = await deployment_guard(scope, tree.project, force=force)
+        try:
+            await Graph().run(plan_steps(tree, plan._replace(guard=guard)))
+        finally:
+            await guard.ready()
 
 
 async def purge(load: Loader, emit: Emit, *, take_over: bool = False) -> None:
     """Remove what a project and its dependencies deployed, dependants first, and wait until it is gone."""
     tree = await load(emit)
     async with connected(tree.project, emit) as scope:
+        await end_over(scope, tree.project)
         await purge_tree(tree, scope, take_over=take_over)
 
 
@@ -46,6 +53,7 @@ async def purge_tree(tree: Tree, scope: Scope, *, take_over: bool = False) -> No
     """Remove every inventory of the tree; the root project's hooks run around it."""
     hooks = Hooks(tree.project, tree.plugins, scope)
     await hooks.run("before-purge")
+    await end_deployment(scope, tree.project)
     for name, namespace, folder in _inventories(tree):
         await purge_inventory(
             scope.client, project=name, namespace=namespace, emit=scope.emit, folder=folder, take_over=take_over

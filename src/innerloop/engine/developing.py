@@ -17,6 +17,7 @@ from innerloop.engine.scope import Scope
 from innerloop.engine.session import Session
 from innerloop.engine.snapshot import Snapshot, snapshot_of
 from innerloop.engine.targets import choose
+from innerloop.engine.truces import end_over, guarded
 from innerloop.errors import single_failure
 from innerloop.events import Emit, Event, Notice, SessionEnded, StepStarted
 from innerloop.project import DevTarget, Project
@@ -65,10 +66,14 @@ async def develop(
                 async def wait_live(services: tuple[str, ...], patience: float) -> list[str]:
                     return await (await asyncio.shield(session)).wait_live(services, patience)
 
-                async with announced(tree.project, targets, scope, snapshot, wait_live):
+                async with (
+                    announced(tree.project, targets, scope, snapshot, wait_live),
+                    guarded(scope, tree.project, force=force) as guard,
+                ):
                     # while nothing is deployed yet; later it could only be told
                     check_free(port for target in targets for port in target.ports)
-                    plan = (await planning)._replace(develop=targets)
+                    await end_over(scope, tree.project)
+                    plan = (await planning)._replace(develop=targets, guard=guard)
                     session.set_result(Session(load, tree, plan, restarts=restarts, patient=patient))
                     await _until_quit(session.result(), requests)
         except BaseExceptionGroup as failures:

@@ -16,6 +16,8 @@ from innerloop.deploy.together import together
 from innerloop.engine import claims, control
 from innerloop.engine.scope import Scope
 from innerloop.engine.snapshot import Snapshot
+from innerloop.gitops.agents.finding import find
+from innerloop.gitops.agents.outlook import Outlook, outlooks
 from innerloop.kube import objects
 from innerloop.kube.errors import Forbidden, NotFound
 from innerloop.manifest import ObjectKey
@@ -48,6 +50,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     developers: tuple[Developer, ...] = ()
     sessions: tuple[Snapshot, ...] = ()
     """Sessions of this project's folder on this machine."""
+    agents: tuple[Outlook, ...] = ()
+    """Who keeps the objects as git has them: Argo CD, Flux."""
 
     @property
     def is_ready(self) -> bool:
@@ -71,12 +75,13 @@ async def report(project: Project, scope: Scope) -> Report:
         objects=tuple(_judge(entry, object, surroundings) for entry, object in zip(entries, live, strict=True)),
         developers=await _developers(project, scope),
         sessions=tuple(sessions),
+        agents=outlooks(await find(scope.client, [one for one in live if one])),
     )
 
 
 async def _get(scope: Scope, key: ObjectKey) -> dict[str, Any] | None:
     try:
-        return await objects.get(scope.client, key)
+        return {**(await objects.get(scope.client, key)), "apiVersion": key.api_version, "kind": key.kind}
     except NotFound:
         return None
 

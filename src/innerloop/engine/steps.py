@@ -30,6 +30,7 @@ from innerloop.engine import claims
 from innerloop.engine.foreign import find_foreign
 from innerloop.engine.graph import Output, Step, Values
 from innerloop.engine.scope import Scope
+from innerloop.engine.truces import Guard
 from innerloop.engine.workloads import Workload
 from innerloop.events import Notice, reported
 from innerloop.hooks import Hooks
@@ -82,6 +83,8 @@ class Plan(NamedTuple):
     """Take over fields that other managers applied."""
     found: Found | None = None
     """What builds, as it was just found; None: each build looks for itself."""
+    guard: Guard | None = None
+    """Has GitOps agents leave alone what is applied; None: nobody does."""
 
 
 class _Unit(NamedTuple):
@@ -269,6 +272,7 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
     manifests, images = composed.manifests, composed.images
     foreign = [await find_foreign(plan.scope.client, one, unit.namespace, manifests) for one in composed.foreign]
     await unit.hooks.run("before-deploy", images=images, manifests=manifests)
+    over = await plan.guard.before_apply(manifests, unit.namespace) if plan.guard else frozenset[str]()
     applied = await apply(
         plan.scope.client,
         manifests,
@@ -279,6 +283,7 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
         folder=unit.folder,
         take_over=plan.take_over,
         force=plan.force,
+        over=over,
     )
     deployed = Deployed(manifests, applied.keys, tuple(foreign))
     if not unit.prefix:
@@ -291,6 +296,8 @@ async def _apply(unit: _Unit, plan: Plan, values: Values) -> Output:
 async def _ready(unit: _Unit, plan: Plan, values: Values) -> Output:
     deployed: Deployed = values[unit.step("apply")]
     await wait_ready(plan.scope.client, deployed.keys, emit=plan.scope.emit, timeout=READY_SECONDS)
+    if plan.guard:
+        await plan.guard.ready()
     await unit.hooks.run("after-deploy", manifests=deployed.manifests)
     return Output(None, "")
 

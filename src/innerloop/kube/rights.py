@@ -11,9 +11,11 @@ async def may(
 ) -> bool:
     """Whether a request would be allowed (SelfSubjectAccessReview); True where the server does not say.
 
-    ``resource`` is the plural; without ``namespace`` all of them are meant, without ``name`` any object.
+    ``resource`` is the plural, with a subresource as ``pods/log``; without ``namespace`` all of them are meant, without
+    ``name`` any object.
     """
-    attributes = {"verb": verb, "resource": resource, "group": group, "namespace": namespace, "name": name}
+    attributes = {"verb": verb, "group": group, "namespace": namespace, "name": name}
+    attributes["resource"], _, attributes["subresource"] = resource.partition("/")
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

@@ -102,6 +102,7 @@ class Vote:
             container["command"] == ["sleep", "1000"]
             and container["env"] == [{"name": "TITLE", "value": "git"}]
             and "workingDir" not in container
+            and "volumes" not in web["spec"]["template"]["spec"]
             and "annotations" not in web["spec"]["template"]["metadata"]
             and settings["data"] == {"title": "git", "other": "git"}
         )

@@ -49,14 +49,16 @@ def new_session(reason: str, folder: Path, *, lasts: timedelta, lives: bool) -> 
 
 
 class Truce:
-    """What one session holds. ``namespaces``: where its Lease may be, the best first."""
+    """What one session holds; ``holds`` already from before. ``namespaces``: where its Lease may be, the best first."""
 
-    def __init__(self, client: Client, session: Session, namespaces: Iterable[str], emit: Emit) -> None:
+    def __init__(
+        self, client: Client, session: Session, namespaces: Iterable[str], emit: Emit, holds: Iterable[Hold] = ()
+    ) -> None:
         self._client = client
         self._session = session
         self._namespaces = tuple(namespaces)
         self._emit = emit
-        self._holds: dict[ObjectKey, Hold] = {}
+        self._holds = {hold.key: hold for hold in holds}
         self._paused: frozenset[ObjectKey] = frozenset()
         """Applications between ``keep`` and ``applied``."""
         self._lease_in = ""

@@ -1,0 +1,169 @@
+"""``loop dev``, ``deploy``, ``purge`` and ``doctor`` in a namespace that the real Argo CD heals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from innerloop.gitops.agents.records import record_of
+from innerloop.kube import objects
+from innerloop.manifest import TARGET_ANNOTATION
+from tests.e2e.loop_command import Session, developing, loop
+from tests.gitops.agents.vote import FILES, SETTINGS, WEB, Vote, watched
+from tests.waiting import until
+
+pytestmark = [
+    pytest.mark.cluster,
+    # the controllers may have to be compiled first
+    pytest.mark.timeout(900),
+]
+
+PROJECT = """\
+name: vote
+manifests: [{files: deploy/*.yaml}]
+dev:
+  web: {selector: {app: web}, sync: "src:/tmp/src", command: sleep 3000}
+"""
+
+
+@pytest.fixture
+async def folder(vote: Vote, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that deploys what git has, with other values, to the same namespace."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.delenv("LOOP_CONTEXT", raising=False)
+    project = tmp_path / "vote"
+    for name, content in {
+        "loop.yaml": PROJECT,
+        "src/page.txt": "a page",
+        "deploy/web.yaml": WEB.replace("value: git", "value: dev"),
+        "deploy/settings.yaml": SETTINGS.replace("title: git", "title: dev, extra: dev"),
+    }.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(content)
+    assert (await loop("use", "namespace", vote.namespace, cwd=project)).code == 0
+    return project
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder without a project."""
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    return other
+
+
+def is_developed(web: dict[str, Any]) -> bool:
+    template = web["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    marked = TARGET_ANNOTATION in (template["metadata"].get("annotations") or {})
+    environment = {one["name"]: one.get("value") for one in container["env"]}
+    return marked and environment["TITLE"] == "dev" and container.get("args", [""])[-1] == "3000"
+
+
+async def test_no_change_of_a_session_is_undone_while_it_lives(vote: Vote, folder: Path) -> None:
+    await vote.start()
+    before = await vote.spec()
+    async with watched(vote.client, vote.web) as webs, watched(vote.client, vote.settings) as settings:
+        async with developing(folder) as session:
+            await session.next("ready", timeout=120)
+            await edits_and_commits(vote, folder, session)
+            developed = [is_developed(one) for one in webs]
+            assert developed == sorted(developed)
+            assert developed[-1]
+            titles = [one["data"]["title"] for one in settings]
+            assert titles == ["git", *["dev"] * (len(titles) - 1)]
+            assert await session.interrupt() in (0, 130)
+    assert await vote.spec() == before
+    await until(vote.is_as_in_git, what="all is as git has it")
+
+
+async def edits_and_commits(vote: Vote, folder: Path, session: Session) -> None:
+    """A new version of the manifests, and commits that change the same fields."""
+    vote.repository.commit({"vote/web.yaml": WEB.replace("value: git", "value: newer")})
+    await vote.argo.refresh(vote.name)
+    behind = len(session.events)
+    (folder / "deploy/settings.yaml").write_text(SETTINGS.replace("title: git", "title: dev, extra: edited"))
+    await session.next("ready", behind=behind)
+    await vote.argo.refresh(vote.name)
+    vote.repository.commit(FILES)
+    await vote.argo.refresh(vote.name)
+    assert (await objects.get(vote.client, vote.settings))["data"]["extra"] == "edited"
+
+
+async def test_a_killed_session_is_ended_by_doctor_from_another_folder(
+    vote: Vote, folder: Path, elsewhere: Path
+) -> None:
+    await vote.start()
+    before = await vote.spec()
+    await killed(folder)
+    await vote.argo.refresh(vote.name)
+    assert is_developed(await objects.get(vote.client, vote.web))
+    assert await vote.spec() != before
+    told = await loop("doctor", cwd=elsewhere)
+    assert "loop dev of vote" in told.stdout
+    ended = await loop("doctor", "--resume", cwd=elsewhere)
+    assert ended.code == 0, ended.stdout + ended.stderr
+    assert await vote.spec() == before
+    assert await vote.is_as_in_git()
+
+
+async def killed(folder: Path) -> None:
+    """A session that was ended by ``kill -9`` when all was ready."""
+    async with developing(folder) as session:
+        await session.next("ready", timeout=120)
+        session.process.kill()
+        await session.process.wait()
+
+
+async def test_a_killed_session_is_ended_by_the_next_command_of_the_project(vote: Vote, folder: Path) -> None:
+    await vote.start()
+    before = await vote.spec()
+    await killed(folder)
+    told = await loop("status", cwd=folder)
+    assert "did not give back what it held: its process is gone" in told.stderr
+    assert await vote.spec() == before
+    assert await vote.is_as_in_git()
+
+
+async def test_status_tells_who_undoes_what_and_who_is_waited_for(vote: Vote, folder: Path) -> None:
+    await vote.start()
+    async with developing(folder) as session:
+        await session.next("ready", timeout=120)
+        (told,) = json.loads((await loop("status", "-o", "json", cwd=folder)).stdout)["agents"]
+        assert (told["agent"], told["applier"]) == ("Argo CD", f"Application/{vote.name}")
+        assert told["undoes"] == "within seconds"
+        (waits,) = told["waits"]
+        assert waits["reason"] == "loop dev of vote"
+        assert set(waits["objects"]) == {"Deployment/web", "ConfigMap/settings"}
+        shown = (await loop("status", cwd=folder)).stdout
+        assert "undoes changes within seconds" in shown
+        assert "but not those of loop dev of vote by" in shown
+
+
+async def test_a_deployment_holds_until_it_is_purged(vote: Vote, folder: Path) -> None:
+    await vote.start()
+    before = await vote.spec()
+    deployed = await loop("deploy", cwd=folder)
+    assert deployed.code == 0, deployed.stdout + deployed.stderr
+    again = await loop("deploy", cwd=folder)
+    assert again.code == 0, again.stdout + again.stderr
+    record = record_of(await vote.argo.get(vote.name))
+    assert record is not None
+    assert len(record.parties) == 1
+    await vote.argo.refresh(vote.name)
+    assert (await objects.get(vote.client, vote.settings))["data"]["title"] == "dev"
+    purged = await loop("purge", cwd=folder)
+    assert purged.code == 0, purged.stdout + purged.stderr
+    assert await vote.spec() == before
+    assert await vote.is_as_in_git()
+
+
+async def test_a_project_that_no_agent_applies_asks_nothing(vote: Vote, folder: Path) -> None:
+    deployed = await loop("deploy", "-o", "json", cwd=folder)
+    steps = {json.loads(line).get("step") for line in deployed.stdout.splitlines()}
+    assert "apply" in steps
+    assert "truce" not in steps
+    assert (await loop("purge", cwd=folder)).code == 0
