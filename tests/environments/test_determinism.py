@@ -155,6 +155,12 @@ async def test_a_lookup_is_told_since_it_finds_nothing(charted: Shop) -> None:
     ]
 
 
+async def test_a_lookup_for_the_notes_is_not_told(charted: Shop) -> None:
+    charted.write("chart/templates/NOTES.txt", '{{ lookup "v1" "Namespace" "" "default" }}\n')
+    await charted.render()
+    assert charted.warnings == []
+
+
 async def test_a_function_after_rendering_that_gives_something_else_is_told(shop: Shop) -> None:
     shop.write("deploy/a.yaml", config_map("a"))
     shop.write(

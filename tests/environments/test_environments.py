@@ -47,6 +47,7 @@ async def test_custom_kinds_are_cluster_wide_where_their_definition_says_so(shop
     }
 
 
+@pytest.mark.cluster
 async def test_kinds_of_kubernetes_are_known_as_a_server_has_them(client: Client) -> None:
     known = cluster_wide_kinds()
     groups = {group for group, _ in known} | {"apps", "batch", "policy", "autoscaling", "discovery.k8s.io"}

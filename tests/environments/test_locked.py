@@ -127,6 +127,22 @@ async def test_what_nothing_uses_any_more_goes(shop: Shop, registry: FakeRegistr
     assert list((await write(shop)).third_party_images) == [f"{registry.host}/redis:7"]
 
 
+async def test_a_broken_lock_is_told_and_written_anew(shop: Shop, registry: FakeRegistry) -> None:
+    seven = publish(registry, "redis:7")
+    shop.write("deploy/a.yaml", pod("a", f"{registry.host}/redis:7"))
+    shop.write("loop.lock", "version: 1\n<<<<<<< HEAD\n")
+    assert (await write(shop)).third_party_images == {f"{registry.host}/redis:7": seven}
+    assert len(shop.warnings) == 1 and shop.warnings[0].startswith("loop.lock:")
+
+
+async def test_a_lock_of_a_later_version_is_not_overwritten(shop: Shop) -> None:
+    shop.write("deploy/a.yaml", config_map("a"))
+    file = shop.write("loop.lock", "version: 2\n")
+    with pytest.raises(LoopError, match="the lock is of version 2"):
+        await write(shop)
+    assert file.read_text() == "version: 2\n"
+
+
 async def test_locking_one_environment_leaves_the_others_alone(shop: Shop, registry: FakeRegistry) -> None:
     publish(registry, "redis:7")
     shop.write("deploy/a.yaml", pod("a", f"{registry.host}/redis:7"))

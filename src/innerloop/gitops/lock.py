@@ -34,6 +34,10 @@ Digest = Annotated[
 ]
 
 
+class LaterLock(LoopError):
+    """The lock was written by a later innerloop, whose facts must not be lost."""
+
+
 class _Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename="camel"):
     pass
 
@@ -76,7 +80,10 @@ class Lock(_Section, frozen=True):
 
 
 def read_lock(folder: Path) -> Lock | None:
-    """The lock of the project in ``folder``, None where it has none. Raises LoopError with the line of a mistake."""
+    """The lock of the project in ``folder``, None where it has none. Raises LoopError with the line of a mistake.
+
+    LaterLock is one that is not to be overwritten.
+    """
     file = folder / LOCK_FILE
     if not file.exists():
         return None
@@ -123,4 +130,4 @@ def _check_version(tree: Mapping) -> None:
     node = tree.get("version")
     if isinstance(node, Scalar) and isinstance(node.value, int) and node.value > VERSION:
         message = f"the lock is of version {node.value}, and this innerloop knows {VERSION}"
-        raise LoopError(message, where=node.where, hint="upgrade innerloop")
+        raise LaterLock(message, where=node.where, hint="upgrade innerloop")

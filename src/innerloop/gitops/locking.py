@@ -17,7 +17,7 @@ from innerloop.config.files import shown
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice, reported
 from innerloop.gitops.environments import render_project
-from innerloop.gitops.lock import Lock, LockedImage, LockedSource, read_lock, write_lock
+from innerloop.gitops.lock import LaterLock, Lock, LockedImage, LockedSource, read_lock, write_lock
 from innerloop.gitops.locked import repository_of, tagged
 from innerloop.gitops.source_commit import source_commit
 from innerloop.paths import LOCK_FILE
@@ -45,7 +45,7 @@ async def lock(projects: Sequence[Project], built: Iterable[BuiltImage], emit: E
     """
     project = projects[0]
     with reported(emit, "lock", f"lock {project.name}") as outcome:
-        before = read_lock(project.folder) or Lock()
+        before = _before(project, emit)
         used = await _used(projects, emit)
         found = Lock(
             engines=used.engines,
@@ -56,6 +56,17 @@ async def lock(projects: Sequence[Project], built: Iterable[BuiltImage], emit: E
         )
         changed = write_lock(project.folder, found if whole else _over(before, found))
         outcome.summary = f"{shown(project.folder / LOCK_FILE)}{'' if changed else ', unchanged'}"
+
+
+def _before(project: Project, emit: Emit) -> Lock:
+    """The former lock; an empty one where that is broken, for locking anew is how to mend it."""
+    try:
+        return read_lock(project.folder) or Lock()
+    except LaterLock:
+        raise
+    except LoopError as error:
+        _tell(emit, f"{error}: it is written anew", error.detail or "", "")
+        return Lock()
 
 
 async def _used(projects: Sequence[Project], emit: Emit) -> _Used:

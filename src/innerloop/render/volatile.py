@@ -93,7 +93,8 @@ def _extract(archive: Path, folder: Path) -> Path:
 def _templates(chart: Path) -> Iterator[tuple[str, Path]]:
     for file in trees.files_below(chart):
         inside = file.relative_to(chart)
-        if "templates" in inside.parts[:-1]:
+        # notes are for people, and no part of the output
+        if "templates" in inside.parts[:-1] and file.name != "NOTES.txt":
             yield inside.as_posix(), file
 
 
