@@ -419,3 +419,11 @@ async def test_plain_git_has_a_branch_and_what_the_server_says(lab: Lab) -> None
     assert outcome.said == "visit https://git.example.com/new"
     again = await lab.promote(config_map())
     assert again.state == "already proposed"
+
+
+async def test_a_base_branch_that_may_not_be_made_is_told_with_the_way(lab: Lab) -> None:
+    lab.set(layout="branch")
+    lab.remote.hook("pre-receive", 'echo "GH013: Repository rule violations" >&2; exit 1')
+    with pytest.raises(ProtectedBranch) as told:
+        await lab.promote(config_map())
+    assert f"git push {lab.remote.url} main:environments/stage" in (told.value.hint or "")

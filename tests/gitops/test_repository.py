@@ -376,6 +376,33 @@ async def test_the_token_is_in_no_file_of_the_copy(server: GitServer, monkeypatc
     assert header.split()[1].encode() not in written
 
 
+async def test_a_password_in_the_address_is_in_no_message(server: GitServer) -> None:
+    server.accepted = {"another"}
+    address = f"{server.url.replace('://', f'://{USER}:{PASSWORD}@')}/ops.git"
+    async with opened(address, lambda _: None, "git") as repository:
+        with pytest.raises(AccessDenied) as told:
+            await repository.branch("main")
+    assert PASSWORD not in f"{told.value}{told.value.detail}{told.value.hint}"
+
+
+async def test_names_that_differ_by_case_only_are_two_on_every_disk(
+    repository: Repository, remote: Remote, tmp_path: Path
+) -> None:
+    (tmp_path / "gitconfig").write_text("[core]\nignoreCase = true\n")
+    remote.commit({"stage/vote/Web.yaml": "theirs\n"})
+    commit = await repository.commit(await tip(repository), [], {"stage/vote/web.yaml": b"ours\n"}, "x\n", ME)
+    found = await repository.read(commit, ["stage/vote"])
+    assert (found["stage/vote/Web.yaml"], found["stage/vote/web.yaml"]) == (b"theirs\n", b"ours\n")
+
+
+async def test_settings_of_the_user_do_not_change_what_is_read(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "gitconfig").write_text(
+        "[log]\nshowSignature = true\n[i18n]\ncommitEncoding = latin1\nlogOutputEncoding = latin1\n"
+    )
+    commit = await repository.commit(await tip(repository), [], {"a": b"b"}, "Größe\n", ME)
+    assert (await repository.details(commit)).message == "Größe"
+
+
 async def test_an_expired_token_is_told_without_it(server: GitServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.accepted = {"another"}
     monkeypatch.setenv("LOOP_FORGE_TOKEN", "the-token")

@@ -23,6 +23,15 @@ SETTINGS = {
     "core.hooksPath": os.devnull,
     # what is cleaned up in the background would outlive us
     "gc.autoDetach": "false",
+    # two names that differ by case only are two names, whatever this machine's disk says
+    "core.ignoreCase": "false",
+    # of the user's settings, those that change what is printed or pushed beside what we ask for
+    "log.showSignature": "false",
+    "i18n.commitEncoding": "UTF-8",
+    "i18n.logOutputEncoding": "UTF-8",
+    "push.followTags": "false",
+    "push.recurseSubmodules": "no",
+    "fetch.recurseSubmodules": "false",
     # a connection over which nothing comes for half a minute is dead
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "30",

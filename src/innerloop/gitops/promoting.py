@@ -68,7 +68,7 @@ async def preview(load: Load, environment: str, source: str, allowed: Allowed, e
         wanted = await _wanted(load, project, source, repository, emit)
         standing = await look(repository, place, gitops)
         plan = planning.plan(standing.base, wanted, place, allowed)
-    against = f"branch {place.base} of {gitops.repository} at {standing.base.commit[: wording.SHORT]}"
+    against = f"branch {place.base} of {repository.address} at {standing.base.commit[: wording.SHORT]}"
     return Comparison(environment, against, tuple(plan.differences) if plan else ())
 
 

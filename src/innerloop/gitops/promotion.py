@@ -16,7 +16,7 @@ from innerloop.gitops import planning, proposals, rollbacks, wording
 from innerloop.gitops.differences import Difference
 from innerloop.gitops.forges.errors import ForgeError
 from innerloop.gitops.forges.forge import Proposal, PullRequest
-from innerloop.gitops.git import MovedOn
+from innerloop.gitops.git import MovedOn, ProtectedBranch, PushRefused
 from innerloop.gitops.markdown import counted
 from innerloop.gitops.planning import Allowed, Plan, Wanted
 from innerloop.gitops.standing import Standing, State, look
@@ -83,8 +83,8 @@ async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
         state: Literal["proposed", "already proposed"] = "proposed"
     else:
         state = "already proposed"
-    await _noted(work, proposed, wanted)
     pull = await _pull_request(work, wanted, plan)
+    await _noted(work, proposed, wanted)
     source = wanted.provenance.source.commit if state == "proposed" else _source_of(standing.head)
     return Outcome(state, proposed, pull, tuple(plan.differences), source, said)
 
@@ -95,9 +95,7 @@ async def _pushed(work: Work, standing: Standing, wanted: Wanted, plan: Plan) ->
     await proposals.refuse_to_overwrite_others(work, standing, wanted.provenance)
     with reported(work.emit, f"push/{place.head}", f"push {place.head}") as outcome:
         if standing.branch_is_new:
-            await repository.push(place.base, standing.base.commit, None)
-            message = f"branch {place.base} is new, made of {work.gitops.branch}"
-            work.emit(Notice(level="info", message=message))
+            await _base_made(work, standing)
         message = wording.commit_message(wanted, plan)
         commit = await repository.commit(standing.base.commit, plan.removed, plan.written, message, work.author)
         # what is proposed belongs on the newest state; the lease only guards the branch that is proposed
@@ -106,6 +104,16 @@ async def _pushed(work: Work, standing: Standing, wanted: Wanted, plan: Plan) ->
         said = await repository.push(place.head, commit, standing.head.commit if standing.head else None)
         outcome.summary = commit[: wording.SHORT]
     return commit, said
+
+
+async def _base_made(work: Work, standing: Standing) -> None:
+    base, start = work.place.base, work.gitops.branch
+    try:
+        await work.repository.push(base, standing.base.commit, None)
+    except (ProtectedBranch, PushRefused) as error:
+        error.hint = f"have someone make it who may: git push {work.repository.address} {start}:{base}"
+        raise
+    work.emit(Notice(level="info", message=f"branch {base} is new, made of {start}"))
 
 
 async def _unchanged(work: Work, standing: Standing, wanted: Wanted) -> Outcome:

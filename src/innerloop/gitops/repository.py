@@ -21,6 +21,7 @@ from innerloop.events import Emit, Notice
 from innerloop.gitops import access, git, trees
 from innerloop.gitops.forges.choosing import Kind
 from innerloop.gitops.git import Git, MovedOn, RepositoryUnreachable
+from innerloop.gitops.source_commit import without_user
 from innerloop.paths import cache_dir
 from innerloop.processes import ProgramFailed
 
@@ -31,6 +32,9 @@ DEEPER = (50, 500, 5000)
 NOTES = "refs/notes/hydrator.metadata"
 NOTE_ATTEMPTS = 8
 """All environments, and all projects, write into one ref of notes."""
+
+REMOTE = "gitops"
+"""What git calls the repository."""
 
 _SEEN = "refs/remotes/origin/"
 
@@ -56,8 +60,8 @@ class Repository:
     """One repository; made by ``opened``. Every call raises RepositoryError."""
 
     def __init__(self, address: str, folder: Path, run: Git, emit: Emit) -> None:
-        self.address = address
-        """As loop.yaml has it."""
+        self.address = without_user(address)
+        """For people: as loop.yaml has it, without a password."""
         self._folder = folder
         self._git = run
         self._emit = emit
@@ -91,7 +95,7 @@ class Repository:
 
     async def _on_the_server(self, names: Sequence[str]) -> dict[str, str]:
         try:
-            listed = await self._git.text("ls-remote", "--", self.address, *(f"refs/heads/{name}" for name in names))
+            listed = await self._git.text("ls-remote", REMOTE, *(f"refs/heads/{name}" for name in names))
         except ProgramFailed as failed:
             raise git.unreachable(self.address, "read", failed) from failed
         lines = (line.split("\t") for line in listed.splitlines())
@@ -113,7 +117,7 @@ class Repository:
         if gone:
             await self._git("update-ref", "--stdin", input="".join(f"delete {ref}\n" for ref in gone).encode())
         try:
-            await self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *how, "--", self.address, *wanted)
+            await self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *how, REMOTE, *wanted)
         except ProgramFailed as failed:
             raise git.unreachable(self.address, "read", failed) from failed
 
@@ -155,7 +159,7 @@ class Repository:
         """
         ref = f"refs/heads/{branch}"
         lease = f"--force-with-lease={ref}:{expected or ''}"
-        pushed = await self._git("push", "--porcelain", lease, "--", self.address, f"{commit or ''}:{ref}", check=False)
+        pushed = await self._git("push", "--porcelain", lease, REMOTE, f"{commit or ''}:{ref}", check=False)
         if pushed.code:
             raise git.refused(self.address, branch, ProgramFailed(["git"], pushed))
         lines = pushed.stderr.decode(errors="replace").splitlines()
@@ -169,7 +173,7 @@ class Repository:
                     return
                 add = ["notes", f"--ref={mine}", "add", "-f", "-F", "-", commit]
                 await self._git(*add, input=text.encode(), env=_identity(author))
-                pushed = await self._git("push", "--porcelain", "--", self.address, f"{mine}:{NOTES}", check=False)
+                pushed = await self._git("push", "--porcelain", REMOTE, f"{mine}:{NOTES}", check=False)
             if not pushed.code:
                 return
             error = git.refused(self.address, NOTES, ProgramFailed(["git"], pushed))
@@ -193,10 +197,8 @@ class Repository:
         try:
             async with _locked(self._folder):
                 # they may not be there yet
-                if await self._git.text("ls-remote", "--", self.address, NOTES):
-                    await self._git(
-                        "fetch", "--quiet", "--no-tags", "--depth=1", "--", self.address, f"+{NOTES}:{mine}"
-                    )
+                if await self._git.text("ls-remote", REMOTE, NOTES):
+                    await self._git("fetch", "--quiet", "--no-tags", "--depth=1", REMOTE, f"+{NOTES}:{mine}")
             yield mine
         except ProgramFailed as failed:
             raise git.unreachable(self.address, "read", failed) from failed
@@ -277,7 +279,8 @@ async def opened(address: str, emit: Emit, forge: Kind | None = None) -> AsyncIt
     folder = cache_dir() / "gitops" / hashlib.sha256(address.encode()).hexdigest()[:20]
     # what is rendered may be nobody else's business
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run = Git(folder, await access.settings(address, forge))
+    # an address with a password in it is on no command line either
+    run = Git(folder, {f"remote.{REMOTE}.url": address, **await access.settings(address, forge)})
     async with _locked(folder):
         if not (folder / "HEAD").is_file():
             shutil.rmtree(folder, ignore_errors=True)

@@ -41,7 +41,7 @@ async def look(repository: Repository, place: Place, gitops: GitOps) -> Standing
         start = seen.get(gitops.branch)
     if start is None:
         raise LoopError(
-            f"{gitops.repository} has no branch {gitops.branch}",
+            f"{repository.address} has no branch {gitops.branch}",
             hint="push a first commit to it, or say `gitops.branch` in loop.yaml",
         )
     head = seen.get(place.head)
