@@ -188,6 +188,7 @@ def test_a_render_without_objects_is_refused_without_a_terminal(team: Team, loop
     loop("promote", "stage")
     team.merge("stage")
     (team.folder / "deploy/web.yaml").write_text("")
+    assert loop("promote", "stage", "--dry-run")[0] == 1
     code, shown = loop("promote", "stage", "--yes")
     assert code == 1 and "would remove all of its objects" in shown and "--allow-empty" in shown
     assert loop("promote", "stage", "--yes", "--allow-empty")[0] == 0

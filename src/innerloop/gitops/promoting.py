@@ -68,6 +68,8 @@ async def preview(load: Load, environment: str, source: str, allowed: Allowed, e
         wanted = await _wanted(load, project, source, repository, emit)
         standing = await look(repository, place, gitops)
         plan = planning.plan(standing.base, wanted, place, allowed)
+        if plan:
+            promotion.refuse_to_empty(standing, plan, wanted, place, allowed)
     against = f"branch {place.base} of {repository.address} at {standing.base.commit[: wording.SHORT]}"
     return Comparison(environment, against, tuple(plan.differences) if plan else ())
 

@@ -17,6 +17,7 @@ from innerloop.gitops.differences import Difference
 from innerloop.gitops.forges.errors import ForgeError
 from innerloop.gitops.forges.forge import Proposal, PullRequest
 from innerloop.gitops.git import MovedOn, ProtectedBranch, PushRefused
+from innerloop.gitops.layouts import Place
 from innerloop.gitops.markdown import counted
 from innerloop.gitops.planning import Allowed, Plan, Wanted
 from innerloop.gitops.standing import Standing, State, look
@@ -60,6 +61,17 @@ async def propose(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
     raise AssertionError("the last attempt raises")
 
 
+def refuse_to_empty(standing: Standing, plan: Plan, wanted: Wanted, place: Place, allowed: Allowed) -> None:
+    """Raise WouldBeEmpty, unless the user has consented."""
+    if allowed.empty or not planning.removes_everything(standing.base, wanted, place, allowed):
+        return
+    raise WouldBeEmpty(
+        f"nothing is rendered for {wanted.provenance.environment}: the promotion would remove all of its objects",
+        detail=counted(plan.differences),
+        hint="see what `loop render --env` gives; --allow-empty if it is meant",
+    )
+
+
 async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
     with reported(work.emit, f"read/{work.place.base}", f"read {work.place.base} of the GitOps repository") as outcome:
         standing = await look(work.repository, work.place, work.gitops)
@@ -69,13 +81,7 @@ async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
     plan = planning.plan(standing.base, wanted, work.place, allowed)
     if plan is None:
         return await _unchanged(work, standing, wanted)
-    if not allowed.empty and planning.removes_everything(standing.base, wanted, work.place, allowed):
-        environment = wanted.provenance.environment
-        raise WouldBeEmpty(
-            f"nothing is rendered for {environment}: the promotion would remove all of its objects",
-            detail=counted(plan.differences),
-            hint="see what `loop render --env` gives; --allow-empty if it is meant",
-        )
+    refuse_to_empty(standing, plan, wanted, work.place, allowed)
     proposed = await proposals.same_already(work, standing, wanted, plan)
     said = ""
     if proposed is None:

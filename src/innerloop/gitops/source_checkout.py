@@ -73,7 +73,7 @@ async def _remote(folder: Path) -> dict[str, str]:
         raise LoopError("the clone lacks it, and has no remote")
     url = await _git(folder, "remote", "get-url", "origin" if "origin" in names else names[0])
     keys = r"^(http|credential|url)\.|^core\.sshcommand$"
-    listed = await _git(folder, "config", "--local", "--null", "--get-regexp", keys, check=False)
+    listed = await _git(folder, "config", "--local", "--includes", "--null", "--get-regexp", keys, check=False)
     pairs = (entry.partition("\n") for entry in listed.text.split("\0") if entry)
     # an address may have a token in it: as a setting, it is on no command line
     return {key: value for key, _, value in pairs} | {"remote.source.url": url.text.strip()}
