@@ -129,7 +129,8 @@ class Deployed:
         return ask
 
     async def assert_renders_what_is_live(self) -> None:
-        """Applying the rendering by force would change nothing."""
+        """Applying the rendering by force would change nothing, and there is nothing more to harvest."""
+        assert (await self.harvest()).attributed == ()
         for manifest in await self.rendered():
             key = manifest.key._replace(namespace=self.namespace)
             object = {**manifest.object, "metadata": {**manifest.metadata, "namespace": self.namespace}}

@@ -31,6 +31,25 @@ spec:
             {{- end }}
           resources: {{- toYaml .Values.resources | nindent 12 }}
 """
+API = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: api
+          image: busybox:1.36
+          command: [sleep, "1000"]
+          env:
+            - {name: A, value: b}
+          resources:
+            limits: {memory: 64Mi}
+"""
 DEFAULTS = """\
 replicaCount: 1
 grace: 0
@@ -46,6 +65,12 @@ VALUES = """\
 image:
   tag: "${TAG}"   # see .env
 title: '${WHO} or dogs'
+"""
+OTHER = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: other}
+data: {tag: "{{ .Values.image.tag }}"}
 """
 PROJECT = """\
 name: shop
@@ -67,6 +92,7 @@ async def chart(shop: Deployed) -> Deployed:
     shop.write("chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n")
     shop.write("chart/values.yaml", DEFAULTS)
     shop.write("chart/templates/web.yaml", TEMPLATE)
+    shop.write("chart/templates/api.yaml", API)
     await shop.deploy()
     return shop
 
@@ -103,6 +129,18 @@ PLACES = {
         "extraEnv: {}",
         "extraEnv: {COLOUR: red}",
     ),
+    "the lines of a list in the template": (
+        ("set", "env", "deployment/api", "COLOUR=red"),
+        "chart/templates/api.yaml",
+        "{name: A, value: b}\n",
+        "{name: A, value: b}\n            - name: COLOUR\n              value: red\n",
+    ),
+    "a mapping on one line of the template": (
+        ("set", "resources", "deployment/api", "--limits=cpu=1"),
+        "chart/templates/api.yaml",
+        "{memory: 64Mi}",
+        '{memory: 64Mi, cpu: "1"}',
+    ),
     "a literal of the template": (
         container(imagePullPolicy="Always"),
         "chart/templates/web.yaml",
@@ -127,6 +165,14 @@ async def test_repository_and_tag_of_an_image_are_changed_together(chart: Deploy
     await chart.apply_patch(await chart.harvest())
     assert "repository: alpine" in chart.read("chart/values.yaml") and "TAG='3'" in chart.read(".env")
     await chart.assert_renders_what_is_live()
+
+
+async def test_what_is_beside_a_variable_stays(chart: Deployed) -> None:
+    chart.write("chart/templates/other.yaml", OTHER)
+    await chart.deploy()
+    await chart.kubectl("set", "image", "deployment/web", "web=busybox:1.36.1")
+    told = await chart.only()
+    assert (told.edits, "decides ConfigMap/other data.tag too" in told.reason) == ((), True)
 
 
 async def test_what_the_template_computes_is_told(chart: Deployed) -> None:
@@ -208,3 +254,41 @@ async def test_a_kustomization_is_changed_at_its(shop: Deployed, place: str) -> 
     await shop.apply_patch(await shop.harvest())
     assert shop.read(f"base/{file}") == before.replace(old, new)
     await shop.assert_renders_what_is_live()
+
+
+async def test_what_a_chart_makes_up_at_each_rendering_is_in_nobodys_way(chart: Deployed) -> None:
+    made_up = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: key}\ndata: {key: '{{ randAlphaNum 9 }}'}\n"
+    chart.write("chart/templates/key.yaml", made_up)
+    await chart.deploy()
+    await chart.kubectl("scale", "deployment/web", "--replicas=2")
+    await chart.apply_patch(await chart.harvest())
+    assert "replicaCount: 2" in chart.read("chart/values.yaml")
+
+
+async def test_what_a_plugin_changes_is_known(shop: Deployed) -> None:
+    shop.write("loop.yaml", "name: shop\nmanifests: [{files: deploy/*.yaml}]\nplugins: plugin.py\n")
+    shop.write("plugin.py", PLUGIN)
+    await shop.deploy()
+    await shop.kubectl("scale", "deployment/web", "--replicas=2")
+    told = await shop.only()
+    assert (told.edits, "none of the" in told.reason) == ((), True)
+
+
+PLUGIN = """\
+from innerloop import hook
+
+@hook("after-render")
+def one(manifests, project):
+    for manifest in manifests:
+        manifest.object["spec"]["replicas"] = 1
+    return manifests
+"""
+
+
+async def test_a_file_outside_the_project_is_not_edited(shop: Deployed) -> None:
+    shop.folder = shop.folder / "inside"
+    shop.write("loop.yaml", "name: shop\nmanifests: [{files: ../deploy/*.yaml}]\n")
+    await shop.deploy()
+    await shop.kubectl("scale", "deployment/web", "--replicas=2")
+    found = await shop.harvest()
+    assert (found.patch, found.attributed[0].edits) == ("", ())

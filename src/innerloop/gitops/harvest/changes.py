@@ -127,6 +127,9 @@ async def _of_object(
     rendered, wanted, there = (flatten(_decided(one)) for one in (planned.object, applied, live))
     told = [*_altered(planned, rendered, wanted, there, who), *_added(planned, live, there, who)]
     told += _removed(planned, live, wanted, there, is_last=is_last)
+    if any(one.old is ABSENT for one in told):
+        filled = await _filled(client, planned, {})
+        told = [one for one in told if not _is_default(one, filled)]
     return [await _without_defaults(client, planned, _judged(one, project)) for one in told]
 
 
@@ -220,6 +223,13 @@ def _judged(change: Change, project: Project) -> Change:
 def _ends_with(full: str, name: str) -> bool:
     """Whether a repository is one of ours, wherever it was pushed to."""
     return f"/{full}".endswith(f"/{name}") or f"/{full}".endswith(f"/{name.partition('/')[2] or name}")
+
+
+def _is_default(change: Change, filled: dict[str, Any]) -> bool:
+    """Whether the server would fill in all of it for what is rendered already."""
+    if change.old is not ABSENT:
+        return False
+    return all(same(find(filled, path), value) for path, value in flatten(change.new, change.path).items())
 
 
 async def _without_defaults(client: Client, planned: Planned, change: Change) -> Change:

@@ -198,15 +198,15 @@ def _emptied(text: str, parent: Node, brackets: str) -> str:
 
 def _writer(text: str) -> Callable[[Any], str]:
     """How values are written in flow style: as JSON where all of the text is."""
-    return json.dumps if text.lstrip()[:1] in ("{", "[") else _flow
+    return json.dumps if text.lstrip()[:1] in ("{", "[") else in_flow
 
 
-def _flow(value: Any) -> str:
+def in_flow(value: Any) -> str:
     """In flow style, in JSON's quotes where plain text would not do."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_flow(str(key))}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{in_flow(str(key))}: {in_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(in_flow, value)) + "]"
     if not isinstance(value, str):
         return json.dumps(value)
     written = dump_all([value]).rstrip("\n")

@@ -116,7 +116,12 @@ def _edited(filled: Filled, place: Place, value: str, wanted: str) -> str | None
         return editing.set_scalar(filled.text, place.node, filled.literal(wanted))
     start = _common(value, wanted)
     end = min(_common(value[::-1], wanted[::-1]), len(value) - start, len(wanted) - start)
-    for begin, part in _literal_parts(filled, written):
+    parts = list(_literal_parts(filled, written))
+    if start + end == len(value) and any(start in (at, at + len(part)) for at, part in parts) and len(parts) > 1:
+        # something put in beside a variable: whether it belongs to the variable nobody can tell
+        if start not in (0, len(value)) or not parts[0 if not start else -1][1]:
+            return None
+    for begin, part in parts:
         if begin <= start and len(value) - end <= begin + len(part):
             inner = part[: start - begin] + filled.literal(wanted[start : len(wanted) - end])
             changed = inner + part[len(value) - end - begin :]

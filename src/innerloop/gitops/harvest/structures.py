@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -38,23 +38,36 @@ def in_template(change: Change, file: SourceFile, text: str) -> Iterator[Guess]:
     """Lines of a chart's template beside those of the new thing's neighbours."""
     step = change.path[-1]
     if isinstance(step, Item) and isinstance(change.around, list):
-        names = "|".join(re.escape(str(item.get(step.key))) for item in change.around if isinstance(item, dict))
-        pattern = rf"^( *)- \{{? ?{step.key}: [\"']?(?:{names})\b"
-        lines = dump_all([[change.new]])
+        names = [str(item.get(step.key)) for item in change.around if isinstance(item, dict)]
+        found = re.finditer(rf"^( *)- \{{? ?{step.key}: [\"']?(?:{_any(names)})\b", text, re.MULTILINE) if names else ()
+        lines, places = dump_all([[change.new]]), [(_item_end(text, match), match[1]) for match in found]
     elif isinstance(step, str) and isinstance(change.around, dict):
-        names = "|".join(re.escape(name) for name in change.around)
-        pattern = rf"^( +)(?:{names}):"
-        lines = dump_all([{step: change.new}])
+        found = re.finditer(rf"^( +)(?:{_any(change.around)}):", text, re.MULTILINE) if change.around else ()
+        lines, places = dump_all([{step: change.new}]), [(match.start(), match[1]) for match in found]
+        yield from _in_flow(change, step, file, text)
     else:
         return
-    found = list(re.finditer(pattern, text, re.MULTILINE)) if names else []
     # what is new comes last
-    for rank, match in enumerate(reversed(found)):
-        at = match.start() if isinstance(step, str) else _item_end(text, match)
-        written = "".join(f"{match[1]}{line}\n" for line in lines.splitlines())
-        edited = text[:at] + written + text[at:]
-        where = Location(shown(file.path), text.count("\n", 0, at) + 1)
-        yield Guess(file.path, edited, where, lines.splitlines()[0].strip(), (2, rank, int(file.kind)))
+    for rank, (at, indent) in enumerate(reversed(places)):
+        written = "".join(f"{indent}{line}\n" for line in lines.splitlines())
+        yield _guess(file, text, at, written, rank)
+
+
+def _in_flow(change: Change, step: str, file: SourceFile, text: str) -> Iterator[Guess]:
+    """Mappings that a template has on one line: ``limits: {memory: 64Mi}``."""
+    above = change.path[-2] if len(change.path) > 1 else None
+    for rank, match in enumerate(re.finditer(rf"\b{_any([str(above)])}: \{{[^{{}}\n]+(?=\}})", text)):
+        yield _guess(file, text, match.end(), f", {step}: {editing.in_flow(change.new)}", rank)
+
+
+def _guess(file: SourceFile, text: str, at: int, written: str, rank: int) -> Guess:
+    where = Location(shown(file.path), text.count("\n", 0, at) + 1)
+    what = written.strip(" ,\n").split("\n", 1)[0]
+    return Guess(file.path, text[:at] + written + text[at:], where, what, (2, rank, int(file.kind)))
+
+
+def _any(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, names))
 
 
 def node_at(document: Any, path: Path) -> Place | None:
