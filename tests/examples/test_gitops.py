@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -102,3 +103,37 @@ def test_the_same_again_is_no_promotion(vote: Path) -> None:
     gitops = vote.parent / "vote-gitops.git"
     make_gitops.git(gitops, "update-ref", "refs/heads/main", "refs/heads/loop/dev/vote")
     assert "is up to date" in promote(vote, "dev")
+
+
+def run_job(folder: Path, pipelines: dict[str, Any], job: str) -> None:
+    """What a runner does with a job, after loop was installed."""
+    path = f"{LOOP.parent}{os.pathsep}{os.environ['PATH']}"
+    script = "\n".join(pipelines[job]["script"])
+    done = subprocess.run(
+        ["sh", "-ec", script], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def merge(folder: Path, environment: str) -> None:
+    """By squashing: another commit of the same files."""
+    gitops = folder.parent / "vote-gitops.git"
+    tree = f"refs/heads/loop/{environment}/vote^{{tree}}"
+    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    merged = make_gitops.git(gitops, *who, "commit-tree", tree, "-p", "refs/heads/main", "-m", "Looks good").strip()
+    make_gitops.git(gitops, "update-ref", "refs/heads/main", merged)
+
+
+def test_the_written_pipelines_do_what_they_say(vote: Path) -> None:
+    subprocess.run([LOOP, "init", "--ci", "gitlab"], cwd=vote, check=True, capture_output=True)
+    commit(vote)
+    pipelines = yaml.safe_load((vote / ".gitlab-ci.yml").read_text())
+    gitops = vote.parent / "vote-gitops.git"
+    before = make_gitops.git(gitops, "for-each-ref")
+    run_job(vote, pipelines, "check")
+    assert make_gitops.git(gitops, "for-each-ref") == before
+    assert "vote-front" in (vote / "loop-diff.md").read_text()
+    run_job(vote, pipelines, "promote:dev")
+    merge(vote, "dev")
+    run_job(vote, pipelines, "promote:stage")
+    assert "practice/manifests/vote-stage/vote/deployment-vote-front.yaml" in files(vote, "loop/stage/vote")
