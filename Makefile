@@ -49,7 +49,7 @@ lint: $(STAMP) ## style, types, layers
 .PHONY: test
 test: $(STAMP) helper ## lint and all tests, on the built-in Kubernetes node
 	$(MAKE) lint
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadgroup
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## feed the program for dev containers arbitrary frames (FOR=seconds, 300 unless given)

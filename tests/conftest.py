@@ -30,6 +30,24 @@ IMAGES = ("busybox:1.36", "python:3.12-slim")
 """Those that any test may use."""
 
 
+GIVEN = "INNERLOOP_TEST_KUBECONFIG"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Workers of one run share its cluster, so it has to be there before them."""
+    if getattr(session.config.option, "numprocesses", None) and GIVEN not in os.environ:
+        cluster = contextlib.ExitStack()
+        os.environ[GIVEN] = str(cluster.enter_context(_cluster()))
+        session.config.add_cleanup(cluster.close)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker gets files as a whole, and all tests with one Argo CD: a cluster has room for one of it."""
+    for item in items:
+        group = "argocd" if "argo" in getattr(item, "fixturenames", ()) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The kubeconfig of a real cluster: the one named by INNERLOOP_TEST_KUBECONFIG, else of a built-in one.
@@ -37,18 +55,24 @@ def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
     That is compiled and its packages are installed if need be; it goes down at the end, unless INNERLOOP_TEST_KEEP is
     set: then the next run finds it. Of two runs at the same time, the second has a cluster of another name.
     """
-    given = os.environ.get("INNERLOOP_TEST_KUBECONFIG")
-    if given:
+    if given := os.environ.get(GIVEN):
         yield Path(given)
         return
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with contextlib.ExitStack() as stack:
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            # compiling takes minutes, the first time
+            found = stack.enter_context(_cluster())
+        yield found
+
+
+@contextlib.contextmanager
+def _cluster() -> Iterator[Path]:
     from innerloop.cluster import operations
     from innerloop.ui.terminal import Terminal
 
-    capture = request.config.pluginmanager.getplugin("capturemanager")
     with _cluster_name() as name:
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-            # compiling takes minutes, the first time
-            status = asyncio.run(_cluster_up(name, Terminal(sys.stdout, interactive=sys.stdout.isatty())))
+        status = asyncio.run(_cluster_up(name, Terminal(sys.stdout, interactive=sys.stdout.isatty())))
         assert status.kubeconfig is not None
         yield status.kubeconfig
         if not os.environ.get("INNERLOOP_TEST_KEEP"):
