@@ -57,8 +57,8 @@ class World:
         self.git("commit", "--quiet", "--allow-empty", "-m", f"Change {self._commits}")
         return self.git("rev-parse", "HEAD")
 
-    def propose(self, source: str, *, title: str = "Cats", rolled_back: str = "") -> Pull:
-        """What a promotion of a source commit leaves: the branch, and its pull request."""
+    def propose(self, source: str, *, title: str = "Cats", rolled_back: str = "", more: str = "") -> Pull:
+        """What a promotion of a source commit leaves: the branch, and its pull request. ``more`` is further YAML."""
         told = Provenance(
             project="shop",
             environment="stage",
@@ -68,7 +68,7 @@ class World:
         namespace = self.project.namespace
         config_map = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web, namespace: {namespace}}}\n"
         files: dict[str, bytes | str | None] = {
-            f"{self.place.manifests}/configmap-web.yaml": f"{config_map}data: {{title: {title}}}\n",
+            f"{self.place.manifests}/configmap-web.yaml": f"{config_map}data: {{title: {title}}}\n{more}",
             self.place.metadata: provenance.encode(told),
         }
         base = self.remote.tip(self.place.base)
