@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from innerloop.gitops.provenance import Provenance, SourceCommit, encode
 from tests.gitops.remote import Remote
 
 LOOP = Path(sys.executable).with_name("loop")
@@ -92,6 +93,24 @@ def test_a_file_whose_object_is_no_longer_rendered_is_removed(shop: Shop) -> Non
         "+ ConfigMap/site in shop-dev",
         "- ConfigMap/web in shop-dev",
     ]
+
+
+def test_what_others_put_beside_it_stays_and_is_no_difference(shop: Shop) -> None:
+    own = Provenance(
+        project="shop",
+        environment="dev",
+        source=SourceCommit(repository="", commit="1" * 40),
+        files={"configmap-web.yaml": "", "configmap-gone.yaml": ""},
+    )
+    shop.remote.commit(
+        {
+            "dev/shop/hydrator.metadata": encode(own),
+            "dev/shop/theirs.yaml": IN_DEV.replace("name: web", "name: theirs"),
+            "dev/shop/configmap-gone.yaml": IN_DEV.replace("name: web", "name: gone"),
+        }
+    )
+    lines = shop.diff("--env", "dev").stdout.splitlines()
+    assert [line for line in lines if line[0] in "+-~"] == ["- ConfigMap/gone in shop-dev"]
 
 
 def test_all_environments_become_one_comment(shop: Shop) -> None:

@@ -54,7 +54,8 @@ async def world(argo: ArgoCD, tmp_path: Path, namespace: str, monkeypatch: pytes
         "project": "default",
         "source": source,
         "destination": {"server": HERE, "namespace": namespace},
-        "syncPolicy": {"automated": {"prune": True}},
+        # unless told not to, it tries for minutes before it calls a sync failed
+        "syncPolicy": {"automated": {"prune": True}, "retry": {"limit": 0}},
     }
     await argo.create(namespace, spec)
     yield world
