@@ -37,6 +37,7 @@ demo-gitops: helper ## the whole way of a change, offline: inner loop, pull requ
 bench: helper ## measure the main job and sync on the built-in cluster (LOOP_CONTEXT=… uses yours)
 	$(if $(LOOP_CONTEXT),,$(LOOP) cluster up --install)
 	$(VENV)/bin/python -m bench.main_job
+	$(VENV)/bin/python -m bench.gitops
 	$(VENV)/bin/python -m bench.sync
 
 .PHONY: lint

@@ -25,11 +25,15 @@ class GitServer:
         """What requests logged in with."""
         self.accepted: set[str] | None = None
         """Passwords that are let in, None: everybody is."""
+        self.down = False
+        """Whether there is no more than a proxy that says so."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get("Authorization", "")
         if given:
             self.authorizations.append(given)
+        if self.down:
+            return web.Response(status=503)
         if self.accepted is not None and not self._logged_in(given):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="git"'})
         environment = {

@@ -85,16 +85,15 @@ class World:
         return self.merge(self.propose(source, **options))
 
     @asynccontextmanager
-    async def inquiry(
-        self, commit: str, client: Client | None = None, hidden: tuple[str, ...] = ()
-    ) -> AsyncIterator[Inquiry]:
+    async def inquiry(self, commit: str, client: Client | None = None, url: str = "") -> AsyncIterator[Inquiry]:
+        """``url`` is another one of the GitOps repository."""
         async with (
             serving(GitHub(self.forge_side)) as self.forge,
             adapter_of("github", self.forge.url) as adapter,
-            repository.opened(self.remote.url, self.events.append) as there,
+            repository.opened(url or self.remote.url, self.events.append) as there,
         ):
             self.adapter: Adapter = adapter
-            yield Inquiry(self.project, commit, Sources(there, History(self.folder), adapter, client, hidden))
+            yield Inquiry(self.project, commit, Sources(there, History(self.folder), adapter, client))
 
     async def look(self, commit: str, client: Client | None = None) -> Progress:
         async with self.inquiry(commit, client) as inquiry:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from innerloop.events import StepProgress
 from innerloop.gitops.forges.forge import CommitStatus
+from innerloop.gitops.git import RepositoryUnreachable
 from innerloop.gitops.reporting import report
+from innerloop.gitops.waiting import wait_for
 from tests.gitops.forge.repository import Style
+from tests.gitops.git_http import GitServer, serving_git
 from tests.gitops.outer import World
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +169,38 @@ async def test_a_forge_that_does_not_answer_is_told_and_the_rest_is_known(one: W
         found = await inquiry.look()
     assert (found.state, found.pull_request) == ("merged", "")
     assert [words.partition(":")[0] for words in found.hidden] == ["the pull request"]
+
+
+async def test_a_repository_that_is_away_for_a_moment_is_waited_for(one: World) -> None:
+    older, newer = one.commit(), one.commit()
+    one.propose(older)
+
+    def messages() -> list[str]:
+        return [event.message for event in one.events if isinstance(event, StepProgress)]
+
+    async def weather(server: GitServer) -> None:
+        await until(lambda: messages(), what="the pull request is seen")
+        server.down = True
+        await until(lambda: "asking again" in messages()[-1], what="the server is missed")
+        one.promote(newer)
+        server.down = False
+
+    async with (
+        serving_git(one.remote.folder.parent) as server,
+        one.inquiry(older, url=f"{server.url}/ops.git") as inquiry,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(weather(server), name="weather")
+        found = await wait_for(inquiry, one.events.append, environment="stage", seconds=60, every=0.05)
+    assert found.state == "overtaken"
+
+
+async def test_a_repository_that_was_never_there_is_not_waited_for(one: World) -> None:
+    async with serving_git(one.remote.folder.parent) as server:
+        server.down = True
+        async with one.inquiry(one.commit(), url=f"{server.url}/ops.git") as inquiry:
+            with pytest.raises(RepositoryUnreachable):
+                await wait_for(inquiry, one.events.append, environment="stage", seconds=60)
 
 
 async def told(world: World, commit: str) -> dict[str, list[tuple[str, str, str]]]:

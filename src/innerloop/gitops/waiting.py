@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from innerloop.errors import LoopError
 from innerloop.events import Emit, StepProgress, reported
+from innerloop.gitops.git import RepositoryUnreachable
 from innerloop.gitops.progress import Progress
 from innerloop.gitops.status import Inquiry
 
@@ -35,26 +36,35 @@ async def wait_for(
     """Return once the commit is healthy in the environment, or was overtaken there.
 
     Reports one step, ``wait/ENVIRONMENT``, and calls ``changed`` with every new state. Raises NotArrived when it
-    failed, when its pull request was closed, and after ``seconds``; other LoopErrors where the GitOps repository is not
-    to be asked.
+    failed, when its pull request was closed, and after ``seconds``; other LoopErrors where the GitOps repository cannot
+    be asked, RepositoryUnreachable only when it cannot from the beginning or to the end.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
-    step, told = f"wait/{environment}", ""
+    step = f"wait/{environment}"
+    last: Progress | None = None
     with reported(emit, step, f"wait for {environment}") as outcome:
         while True:
-            progress = await inquiry.look()
-            if progress.words != told:
-                told = progress.words
-                emit(StepProgress(step=step, message=told))
+            try:
+                progress = await inquiry.look()
+            except RepositoryUnreachable as error:
+                if last is None or clock() + every > deadline:
+                    raise
+                # a network that is away for a moment in an hour
+                emit(StepProgress(step=step, message=f"{last.words} ({error.message}; asking again)"))
+                await asyncio.sleep(every)
+                continue
+            if last is None or progress.words != last.words:
+                emit(StepProgress(step=step, message=progress.words))
                 if changed:
                     await changed(progress)
+            last = progress
             if progress.settled:
                 if progress.state in ("failed", "not promoted"):
-                    raise NotArrived(progress, f"{environment}: {told}", None)
-                outcome.summary = told
+                    raise NotArrived(progress, f"{environment}: {progress.words}", None)
+                outcome.summary = progress.words
                 return progress
             if clock() + every > deadline:
-                message = f"{environment} is not healthy after {seconds:.0f} s: {told}"
+                message = f"{environment} is not healthy after {seconds:.0f} s: {progress.words}"
                 raise NotArrived(progress, message, f"it may still come: loop status --env {environment}")
             await asyncio.sleep(every)
