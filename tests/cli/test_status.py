@@ -70,3 +70,10 @@ def test_a_repository_without_a_forge_takes_no_report_and_that_is_no_error(world
     world.promote(world.commit())
     done = status(world, "--env", "stage", "--report")
     assert "  merged: " in done.stdout
+
+
+def test_an_environment_without_a_gitops_repository_is_looked_at_in_the_cluster(world: World) -> None:
+    file = world.folder / "loop.yaml"
+    file.write_text(file.read_text().partition("gitops:")[0])
+    done = status(world, "--env", "stage")
+    assert (done.returncode, "no kubeconfig names a cluster" in done.stderr) == (1, True)

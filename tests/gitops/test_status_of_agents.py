@@ -58,7 +58,7 @@ async def test_a_commit_that_flux_has_not_seen_is_merged(world: World, agents: A
     await agents.kustomization("./stage")
     await agents.reconciled(before)
     found = await world.look(newer, agents.client)
-    assert told(found) == ("merged", f"Kustomization {agents.namespace}/shop has not seen it yet")
+    assert told(found) == ("merged", f"Kustomization {agents.namespace}/shop has not applied it yet")
 
 
 async def test_an_older_commit_is_told_by_what_its_successor_became(world: World, agents: Agents) -> None:
@@ -152,7 +152,7 @@ async def test_of_two_agents_the_one_that_is_behind_counts(world: World, agents:
     await agents.synced(merged, "Healthy")
     await agents.kustomization("./stage")
     found = await world.look(commit, agents.client)
-    assert told(found) == ("merged", f"Kustomization {agents.namespace}/shop has not seen it yet")
+    assert told(found) == ("merged", f"Kustomization {agents.namespace}/shop has not applied it yet")
 
 
 async def test_a_cluster_in_which_nothing_follows_is_told(world: World, agents: Agents) -> None:

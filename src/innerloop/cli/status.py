@@ -37,16 +37,23 @@ def command(options: ProjectOptions, commit: str | None, report: bool, output: s
 
     from innerloop.cli.running import run
 
-    if options.env is not None:
+    if commit is not None or report or _is_promoted(options):
+        if options.env is None:
+            raise click.UsageError("--commit and --report are for an environment: add --env NAME")
         environment = options.env
         reached = run(lambda emit: _progress(options, environment, commit or "HEAD", report, emit), stream=sys.stderr)
         _print(reached, output, _show_progress)
         return 0 if reached.state in ("healthy", "overtaken") else 1
-    if commit is not None or report:
-        raise click.UsageError("--commit and --report are for an environment: add --env NAME")
     found = run(lambda emit: _deployed(options, emit), stream=sys.stderr)
     _print(found, output, _show)
     return 0 if found.is_ready else 1
+
+
+def _is_promoted(options: ProjectOptions) -> bool:
+    """Whether an environment is asked about that a GitOps repository has; any other is deployed to by hand."""
+    from innerloop.cli.options import load_environment
+
+    return options.env is not None and load_environment(options, options.env).gitops is not None
 
 
 async def _deployed(options: ProjectOptions, emit: Emit) -> Report:

@@ -38,7 +38,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """In a line: ``merged: Application argocd/vote has not seen it yet``."""
+        """In a line: ``merged: Application argocd/vote has not applied it yet``."""
         return f"{self.state}: {self.message}" if self.message else self.state
 
 

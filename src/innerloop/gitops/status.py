@@ -188,7 +188,7 @@ class Inquiry:
             return _Verdict("merged", f"{one.name} {one.held}")
         if await self._reached(one.attempted, promoted):
             return _Verdict("merged", f"{one.name} applies it" + (f": {one.message}" if one.message else ""))
-        return _Verdict("merged", f"{one.name} has not seen it yet")
+        return _Verdict("merged", f"{one.name} has not applied it yet")
 
     async def _reached(self, commit: str, promoted: _Promoted) -> bool:
         """Whether a commit of the GitOps repository has the promoted source commit, or a newer one."""
