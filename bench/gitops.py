@@ -65,9 +65,9 @@ def main() -> None:
 
 def differences(folder: Path) -> list[Figure]:
     """Behind a first call, which clones."""
-    one = [LOOP, "diff", "--env", "env-0"]
-    every = [LOOP, "diff", "--all-envs"]
-    all_changed = [LOOP, "diff", "--env", "env-0", "--set", "TITLE=Birds"]
+    one: list[str | Path] = [LOOP, "diff", "--env", "env-0"]
+    every: list[str | Path] = [LOOP, "diff", "--all-envs"]
+    all_changed: list[str | Path] = [*one, "--set", "TITLE=Birds"]
     own = {"XDG_CACHE_HOME": str(folder.parent / "cache"), "XDG_STATE_HOME": str(folder.parent / "state")}
     what = f"`loop diff --env`, {OBJECTS} objects in a repository of {FILES:,} files"
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,13 +11,12 @@ import msgspec
 from innerloop.deploy.together import together
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
-from innerloop.gitops import layouts, repository, standing
+from innerloop.gitops import contents, layouts, repository, standing
 from innerloop.gitops.differences import Difference, compare
 from innerloop.gitops.environments import render_environment
 from innerloop.gitops.layouts import Place
 from innerloop.gitops.manifest_files import manifests_of
 from innerloop.gitops.repository import Repository
-from innerloop.manifest import Manifest
 from innerloop.project import GitOps, Project
 
 
@@ -51,8 +50,8 @@ async def against_repository(projects: Sequence[Project], emit: Emit) -> list[Co
     places = {name: place_of(project) for project in projects if (name := project.environment)}
     by_name = {project.environment or "": project for project in projects}
 
-    async def rendered(name: str) -> tuple[Manifest, ...]:
-        return (await render_environment(by_name[name], emit=emit)).manifests
+    async def rendered(name: str) -> dict[str, bytes]:
+        return contents.files_of(await render_environment(by_name[name], emit=emit), places[name])
 
     async with repository.opened(gitops.repository, emit, gitops.forge) as there:
         bases = sorted({place.base for place in places.values()})
@@ -64,8 +63,8 @@ async def against_repository(projects: Sequence[Project], emit: Emit) -> list[Co
             raise single_failure(failures) from None
         tips = found.result()
         return [
-            await _compared(name, place, tips.get(place.base), there, manifests, emit)
-            for (name, place), manifests in zip(places.items(), wanted.result(), strict=True)
+            await _compared(name, place, tips.get(place.base), there, files, emit)
+            for (name, place), files in zip(places.items(), wanted.result(), strict=True)
         ]
 
 
@@ -77,16 +76,20 @@ def place_of(project: Project) -> Place:
 
 
 async def _compared(
-    name: str, place: Place, tip: str | None, there: Repository, manifests: Sequence[Manifest], emit: Emit
+    name: str, place: Place, tip: str | None, there: Repository, wanted: Mapping[str, bytes], emit: Emit
 ) -> Comparison:
-    before: list[Manifest] = []
+    before: dict[str, bytes] = {}
     if tip is None:
         emit(Notice(level="info", message=f"{there.address} has no branch {place.base} yet"))
         against = f"branch {place.base} of {there.address}, which is not there yet"
     else:
-        before = manifests_of(await _promoted(there, tip, place))
+        before = await _promoted(there, tip, place)
         against = f"branch {place.base} of {there.address} at {tip[:7]}"
-    return Comparison(name, against, tuple(compare(before, manifests)))
+    after = {path: content for path, content in wanted.items() if contents.is_manifest(path, place)}
+    # what is the same to the byte need not be read
+    same = {path for path, content in after.items() if before.get(path) == content}
+    old, new = ({path: files[path] for path in files.keys() - same} for files in (before, after))
+    return Comparison(name, against, tuple(compare(manifests_of(old), manifests_of(new))))
 
 
 async def _promoted(there: Repository, tip: str, place: Place) -> dict[str, bytes]:
