@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev.sync import protocol
+from innerloop.dev.sync import doubting, protocol
 from innerloop.dev.sync.connection import Disconnected
-from innerloop.dev.sync.taking import DOUBT_SECONDS
+from innerloop.dev.sync.doubting import DOUBT_SECONDS
 from tests.dev.sync_containers import Developed, is_beside, listing
 from tests.dev.two_sides import Editor
 from tests.waiting import until
@@ -338,6 +338,36 @@ async def test_lost_events_are_made_up_for(developed: Developed) -> None:
         developed.sync.on_changed(protocol.Changed(0, protocol.Change.LOST, b"", b""))
         await developed.equal()
     assert texts(developed.local) == {"a": "2", "new/b": "1"}
+
+
+async def test_folder_whose_removal_takes_long_deletes_nothing_here(developed: Developed) -> None:
+    write(developed.local, **{f"file{number}": "1" for number in range(20)})
+    before = texts(developed.local)
+    async with developed.watched(), developed.following():
+        for file in list(developed.remote.iterdir()):
+            file.unlink()
+            await asyncio.sleep(DOUBT_SECONDS / 4)
+        developed.remote.rmdir()
+        await until(developed.notices)
+    assert texts(developed.local) == before
+
+
+async def test_files_that_are_deleted_all_the_time_are_deleted_here_in_the_end(
+    developed: Developed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubting, "HELD_SECONDS", 2 * DOUBT_SECONDS)
+    write(developed.local, **{f"file{number}": "1" for number in range(1000)})
+    async with developed.watched(), developed.following(), asyncio.TaskGroup() as tasks:
+
+        async def delete() -> None:
+            for file in list(developed.remote.iterdir()):
+                file.unlink()
+                await asyncio.sleep(DOUBT_SECONDS / 10)
+
+        deleting = tasks.create_task(delete(), name="delete")
+        await until(lambda: len(list(developed.local.iterdir())) < 1000)
+        assert not deleting.done()
+        deleting.cancel()
 
 
 async def test_folder_that_is_gone_in_the_container_deletes_nothing_here(developed: Developed) -> None:

@@ -11,6 +11,7 @@ from innerloop.dev.sync import protocol
 from innerloop.dev.sync.beginning import Beginning
 from innerloop.dev.sync.carrying import Carrying
 from innerloop.dev.sync.connection import Connection
+from innerloop.dev.sync.doubting import Doubts
 from innerloop.dev.sync.downloading import FILES_UNDER_WAY, Downloads, Outcome, Step
 from innerloop.dev.sync.judging import Judge, is_folder
 from innerloop.dev.sync.local_tree import Entry, Key, LocalTree, above
@@ -19,9 +20,8 @@ from innerloop.dev.sync.protocol import Change, Changed, Head, Welcome
 from innerloop.dev.sync.remote_tree import RemoteTree, Seen, below
 from innerloop.dev.sync.taking_reports import Reports
 
-DOUBT_SECONDS = 0.2
-"""So long a deletion has to last before it is carried: a path may be about to be replaced, and of a root that is being
-removed, the files go first. Also the pause before a file is tried again that changed while it was read."""
+AGAIN_SECONDS = 0.2
+"""Before a file is tried again that changed while it was read."""
 ROOT_SECONDS = 2.0
 """Between looks for a root that is gone."""
 
@@ -77,7 +77,7 @@ class Taking:
         """Roots that are gone."""
         self._pending: set[Key] = set()
         self._lost_roots: set[int] = set()
-        self._doubted: set[Key] = set()
+        self._doubts = Doubts(self.mark)
         self._untaken: set[Key] = set()
         self._since = 0.0
         self._wake = asyncio.Event()
@@ -135,7 +135,7 @@ class Taking:
         self._judge.skew = time.time_ns() - welcome.clock
         self._pending.clear()
         self._lost_roots.clear()
-        self._doubted.clear()
+        self._doubts.clear()
         roots = set(self._carrying.taken_roots)
         self._judge.made_roots = await self._make_roots(connection, roots)
         await self._carry_out(connection, await self._look(connection, set(), roots))
@@ -199,7 +199,7 @@ class Taking:
             self.busy.difference_update(step.key for step in todo.steps)
             self._report(outcomes, todo.since)
             self._update_settled()
-        self._mark_later({one.step.key for one in outcomes if one.again}, DOUBT_SECONDS)
+        self._mark_later({one.step.key for one in outcomes if one.again}, AGAIN_SECONDS)
 
     def _update_settled(self) -> None:
         if self.busy or self._disputed:
@@ -242,32 +242,28 @@ class Taking:
 
     def _decide(self, seen: Seen, at: Iterable[Key]) -> list[Step]:
         """Settle what needs no change here; returns what does."""
-        steps, doubted, sent = [], set(), set()
+        steps, sent = [], set()
         for key in at:
             local, remote = self._tree.entries.get(key), seen.entries.get(key)
             decision = self._judge.decide(key, local, remote, seen.modified.get(key, 0))
             if decision in _CHANGES_HERE:
-                if self._doubts(key, local, remote):
-                    doubted.add(key)
-                else:
+                if not self._is_doubted(key, local, remote):
                     steps.append(self._judge.step(key, decision, local, remote))
                 continue
-            self._doubted.discard(key)
+            self._doubts.drop([key])
             if self._judge.settle(key, decision, local, remote) or key in self._disputed:
                 sent.add(key)
         self.busy.update(step.key for step in steps)
-        self._doubted |= doubted
-        self._mark_later(doubted, DOUBT_SECONDS)
         self._send(sent)
         return steps
 
-    def _doubts(self, key: Key, local: Entry | None, remote: Entry | None) -> bool:
+    def _is_doubted(self, key: Key, local: Entry | None, remote: Entry | None) -> bool:
         """Whether something vanished just now, so that it has to be seen once more."""
         vanished = remote is None or (is_folder(local) and not is_folder(remote))
-        if not vanished or not self._judge.compared or key in self._doubted:
-            self._doubted.discard(key)
-            return False
-        return True
+        if vanished and self._judge.compared:
+            return self._doubts.holds(key)
+        self._doubts.drop([key])
+        return False
 
     def _finish(self, outcome: Outcome) -> None:
         step = outcome.step
@@ -298,6 +294,7 @@ class Taking:
         """What both had is forgotten: nobody deletes by that."""
         for key in [key for key in self._base if key.root == root]:
             del self._base[key]
+        self._doubts.drop_root(root)
         if root not in self._missing:
             self._missing.add(root)
             self._reports.root_gone(root)
