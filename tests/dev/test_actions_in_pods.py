@@ -129,8 +129,8 @@ async def test_saves_arrive_while_an_action_runs(start: Start) -> None:
 
 
 async def test_files_that_an_image_brings_are_never_synced(start: Start) -> None:
-    def built(path: Path) -> bool:
-        return path.name == "requirements.txt"
+    def built(path: str) -> bool:
+        return path.endswith("/requirements.txt")
 
     service = await start(built=built)
     (service.local / "requirements.txt").write_text("flask")
