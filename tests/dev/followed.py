@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from innerloop.dev.ignoring import Ignore, read_rules
-from innerloop.dev.sync.local_tree import Entry, Key, LocalTree, SyncRoot, look
+from innerloop.dev.sync.local_tree import Entry, Key, LocalTree, SyncRoot
+from innerloop.dev.sync.looking import look
 from innerloop.dev.watching.batches import Watch
 from innerloop.dev.watching.watching import watch
 

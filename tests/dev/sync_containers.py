@@ -19,7 +19,9 @@ from innerloop.dev.sync.beginning import Beginning
 from innerloop.dev.sync.carrying import Carrying
 from innerloop.dev.sync.connection import Connection, connected
 from innerloop.dev.sync.container import ContainerSync, Shared
-from innerloop.dev.sync.local_tree import Key, LocalTree, look, sync_root
+from innerloop.dev.sync.local_tree import Key, LocalTree, sync_root
+from innerloop.dev.sync.looking import look
+from innerloop.dev.sync.pending import ROOM
 from innerloop.dev.watching.batches import Watch
 from innerloop.dev.watching.watching import watch
 from innerloop.events import Event, Notice, Synced
@@ -159,10 +161,10 @@ class Developed:
         """Take note of what is here: of some paths, or of everything; returns what cannot be read."""
         keys = [Key(0, os.fsencode(name)) for name in names] or [Key(0, self.tree.roots[0].only)]
         ignores = self.shared.carrying.rules[0].ignores
-        found = look(self.tree, keys, {0: ignores})
+        found = look(self.tree, keys, {0: ignores}, room=ROOM)
         changed = self.tree.take(found, lambda key, folder: ignores(os.fsdecode(key.path), folder))
         for container in self.containers:
-            container.sync.mark(changed | found.found.keys(), asyncio.get_running_loop().time())
+            container.sync.mark(changed | found.found.keys(), asyncio.get_running_loop().time(), found.contents)
         return found.errors
 
     @asynccontextmanager

@@ -112,6 +112,19 @@ async def test_saves_arrive_one_by_one_and_together(developed: Developed) -> Non
         await developed.settle()
 
 
+async def test_what_was_read_to_look_at_a_save_is_what_is_sent(developed: Developed) -> None:
+    developed.look()
+    async with developed.following():
+        for number in range(10):
+            write(developed.local, a=f"save {number}")
+            developed.look("a")
+            # nobody has told of this one yet
+            write(developed.local, a="later")
+            await live(developed)
+            assert (developed.remote / "a").read_text() == f"save {number}"
+        await developed.settle()
+
+
 async def test_moved_file_is_not_sent_again(developed: Developed) -> None:
     write(developed.local, old="x" * 100_000)
     developed.look()
@@ -119,6 +132,7 @@ async def test_moved_file_is_not_sent_again(developed: Developed) -> None:
         (developed.local / "sub").mkdir()
         (developed.local / "old").rename(developed.local / "sub/new")
         await developed.settle()
+        await live(developed)
     assert developed.synced()[-1].bytes == 0
     assert (developed.synced()[-1].files, developed.synced()[-1].deleted) == (1, 0)
 
@@ -321,6 +335,18 @@ async def test_what_follows_a_save_is_done_though_the_stream_broke_before_its_ac
     assert (developed.synced()[-1].files, developed.synced()[-1].action) == (0, "restart")
 
 
+async def test_what_was_deleted_before_is_not_deleted_anew_on_the_next_stream(tmp_path: Path) -> None:
+    developed = Developed(tmp_path, restart=("*.py",))
+    write(developed.local, **{"a.py": "1", "folder__b.py": "1"})
+    await bring_up(developed)
+    (developed.local / "a.py").unlink()
+    shutil.rmtree(developed.local / "folder")
+    developed.look()
+    for expected in ((3, "restart"), (0, "")):
+        await bring_up(developed)
+        assert (developed.synced()[-1].deleted, developed.synced()[-1].action) == expected
+
+
 async def test_restart_where_there_is_no_supervisor_is_told(tmp_path: Path) -> None:
     developed = Developed(tmp_path, restart=("*.py",))
     write(developed.local, **{"a.py": "1", "b.txt": "1"})
@@ -434,7 +460,7 @@ async def test_file_that_is_just_being_written_is_not_sent_half(developed: Devel
 async def test_file_that_is_never_closed_is_sent_as_it_is(
     developed: Developed, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr("innerloop.dev.sync.container.WRITER_SECONDS", 0.2)
+    monkeypatch.setattr("innerloop.dev.sync.delivered.WRITER_SECONDS", 0.2)
     with (developed.local / "growing").open("wb") as file:
         file.write(bytes(size))
         file.flush()

@@ -20,8 +20,11 @@ class Container:
 
     def __init__(self, marked: int = 0) -> None:
         self.marked = marked
-        self.live = 0
+        self.live = self.there = 0
         self.failed: list[str] = []
+
+    def has(self, marked: int) -> bool:
+        return self.there >= marked
 
     def is_live(self, marked: int) -> bool:
         return self.live >= marked
@@ -77,6 +80,24 @@ async def test_what_was_saved_before_is_waited_for_and_nothing_later(sync: Sync,
     sync.first.marked = 5
     sync.reach(1)
     assert await waiting == []
+
+
+async def test_what_is_there_is_waited_for_and_not_what_follows_it(sync: Sync) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(sync.state.wait_there(60), name="wait")
+        await settled()
+        assert not waiting.done()
+        sync.first.there = 1
+        sync.state.wake()
+    assert sync.first.live == 0
+
+
+async def test_a_container_that_is_stuck_or_away_is_not_waited_for_until_it_is_there(sync: Sync) -> None:
+    sync.state.set(SECOND, Container(1), "interrupted")
+    async with asyncio.timeout(5):
+        await sync.state.wait_there(0.01)
+        sync.first.there = 1
+        await sync.state.wait_there(60)
 
 
 async def test_a_container_that_comes_meanwhile_is_waited_for(sync: Sync, waiting: Waiting) -> None:

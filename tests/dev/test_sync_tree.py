@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, Look, SyncRoot, look, sync_root
+from innerloop.dev.sync.local_tree import FILE, FOLDER, LINK, Entry, Key, LocalTree, Look, SyncRoot, sync_root
+from innerloop.dev.sync.looking import look
 from innerloop.project import SyncPath
 
 EVERYTHING = Key(0, b"")
@@ -61,6 +62,19 @@ def test_edit_that_keeps_size_and_times_is_seen(tree: LocalTree, root: Path) -> 
     (root / "a").write_bytes(b"9")
     os.utime(root / "a", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert paths(changes(tree, "a")) == {"a"}
+
+
+@pytest.mark.parametrize(("room", "kept"), [(0, 0), (1, 1), (2, 2), (3, 3), (100, 3)])
+def test_what_small_files_hold_is_kept_as_far_as_there_is_room(tree: LocalTree, room: int, kept: int) -> None:
+    seen = look(tree, [EVERYTHING], {0: counts}, room=room)
+    assert len(seen.contents) == kept
+    assert all(content.digest == hashlib.sha256(content.data).digest() for content in seen.contents.values())
+
+
+def test_what_a_file_holds_is_not_kept_while_it_is_written(tree: LocalTree, root: Path) -> None:
+    with (root / "a").open("a"):
+        assert look(tree, [Key(0, b"a")], {0: counts}, room=100).contents == {}
+    assert look(tree, [Key(0, b"a")], {0: counts}, room=100).contents[Key(0, b"a")].data == b"1"
 
 
 def test_save_without_a_difference_is_no_change(tree: LocalTree, root: Path) -> None:
@@ -148,7 +162,7 @@ def test_root_that_is_gone_is_an_error_and_deletes_nothing(tree: LocalTree, root
 
 def test_unreadable_folder_deletes_nothing(tree: LocalTree) -> None:
     found = {key: entry for key, entry in tree.entries.items() if not key.path.startswith(b"sub/")}
-    unreadable = Look([EVERYTHING], found, {Key(0, b"sub"): PermissionError()}, {})
+    unreadable = Look([EVERYTHING], found, {Key(0, b"sub"): PermissionError()}, {}, {})
     assert tree.take(unreadable, lambda key, folder: False) == set()
 
 

@@ -48,6 +48,10 @@ class Patterns:
             rule.ignores for rule in self._rules
         )
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._rules)
+
     def check(self, path: bytes, folder: bool) -> bool | None:
         """True: ignored, False: taken back, None: not mentioned. The path is relative to the file's folder."""
         name = path[path.rfind(b"/") + 1 :]

@@ -80,7 +80,7 @@ class Ignore:
         """Ignore files that hold here and are not below the root."""
         self._prefix = os.path.join(root, "")
         self._base = b"" if root == top else os.fsencode(f"{root.relative_to(top).as_posix()}/")
-        self._excludes = Patterns(map(os.fsencode, excludes))
+        self._excludes = Patterns(map(os.fsencode, excludes)) or None
         self._kept = frozenset(kept)
         self._ways = frozenset(folder for path in self._kept for folder in _folders_of(path))
         self._learned: dict[str, Patterns] = {}
@@ -125,7 +125,7 @@ class Ignore:
         if _is_never_ours(name):
             return _Verdict(True, True, ())
         text = os.fsencode(path)
-        told = self._excludes.check(text, folder)
+        told = self._excludes.check(text, folder) if self._excludes is not None else None
         by_files = parent.by_files or _first(parent.chain, self._base + text, folder)
         if not by_files and self._also is not None:
             by_files = self._also(self._prefix + path, folder)
@@ -136,7 +136,7 @@ class Ignore:
         patterns = None
         if not verdict.by_files:
             patterns = _read(Path(self._prefix + path, IGNORE_FILE)) or self._learned.get(path)
-        if patterns is None:
+        if not patterns:
             return verdict
         start = len(self._base) + (len(os.fsencode(path)) + 1 if path else 0)
         # tools mark their folders so (.venv, .pytest_cache): without this, they would count as empty ones
@@ -196,7 +196,7 @@ def _between(root: Path, top: Path) -> Iterator[_Scope]:
     for place in root.parents:
         if place == top or top in place.parents:
             patterns = _read(place / IGNORE_FILE)
-            if patterns is not None:
+            if patterns:
                 yield _Scope(0 if place == top else len(os.fsencode(place.relative_to(top))) + 1, patterns)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from innerloop.dev.sync.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, above
@@ -75,11 +75,10 @@ def make_batch(
     return batch
 
 
-def make_check(entries: Mapping[Key, Entry], tree: LocalTree) -> list[Expected]:
-    """Questions about some of what there is, in the same order."""
-    return [
-        Expected(make_head(key, entry, tree), entry.kind, entry.size, entry.digest) for key, entry in entries.items()
-    ]
+def make_check(entries: Mapping[Key, Entry], tree: LocalTree) -> Iterator[Expected]:
+    """Questions about some of what there is, in the same order. One by one, so that the first are asked early."""
+    for key, entry in entries.items():
+        yield Expected(make_head(key, entry, tree), entry.kind, entry.size, entry.digest)
 
 
 def make_remote(entries: Iterable[tuple[Key, Entry]], results: bytes) -> dict[Key, Entry]:

@@ -9,7 +9,7 @@ from innerloop.dev.sync.batch import make_check, make_remote
 from innerloop.dev.sync.beginning import Beginning
 from innerloop.dev.sync.carrying import Carrying
 from innerloop.dev.sync.connection import Connection
-from innerloop.dev.sync.local_tree import FOLDER, Entry, Key, LocalTree
+from innerloop.dev.sync.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree
 from innerloop.dev.sync.merging import Decision
 from innerloop.dev.sync.protocol import Difference, Welcome
 from innerloop.dev.sync.remote_tree import RemoteTree
@@ -18,7 +18,7 @@ from innerloop.dev.sync.remote_tree import RemoteTree
 async def compare_sent(
     connection: Connection, welcome: Welcome, tree: LocalTree, carrying: Carrying, beginning: Beginning, *, first: bool
 ) -> dict[Key, Entry]:
-    """What a container has of the paths that are sent and not taken.
+    """What a container has of the paths that are sent and not taken, also of those that were deleted here.
 
     ``first``: it is compared for the first time; then, with ``mirrorLocal``, also what only it has there.
     """
@@ -31,6 +31,7 @@ async def compare_sent(
         if result in (Difference.CONTENT, Difference.KIND) and beginning.strategy(key.root) != "preferLocal"
     ]
     await _leave_apart(differing, connection, welcome, tree, beginning)
+    remote |= await _find_deleted(connection, tree, carrying)
     mirrored = [root for root in range(len(tree.roots)) if _is_mirrored(root, carrying, beginning)]
     if mirrored and first:
         remote |= await _list_what_is_not_here(mirrored, connection, tree, carrying)
@@ -61,6 +62,17 @@ async def _leave_apart(
         decision = beginning.decide(key, entry, there, lacking=False, newer_there=newer)
         if decision in (Decision.APART, Decision.DOWNLOAD):
             beginning.apart[key] = entry
+
+
+async def _find_deleted(connection: Connection, tree: LocalTree, carrying: Carrying) -> dict[Key, Entry]:
+    """What is still there of what was deleted here, be it a folder or not; its content is of no interest."""
+    asked = [key for key in tree.deleted if carrying.sends(key, False) and not carrying.takes(key, False)]
+    results = await connection.check(make_check(dict.fromkeys(asked, Entry(FOLDER, 0, 0, NO_DIGEST)), tree))
+    return {
+        key: Entry(FILE if result == Difference.KIND else FOLDER, -1, 0, NO_DIGEST)
+        for key, result in zip(asked, results, strict=True)
+        if result != Difference.MISSING
+    }
 
 
 async def _list_what_is_not_here(

@@ -127,7 +127,7 @@ class Connection:
         except TimeoutError:
             raise _silent() from None
 
-    async def check(self, expected: Sequence[Expected]) -> bytes:
+    async def check(self, expected: Iterable[Expected]) -> bytes:
         """One Difference per path."""
         answers = [
             await self._send(Checked, partial(protocol.check, expected=part))

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from innerloop.dev.sync import local_writing, protocol
 from innerloop.dev.sync.connection import Connection
-from innerloop.dev.sync.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree, read_entry
+from innerloop.dev.sync.local_tree import FILE, FOLDER, NO_DIGEST, Entry, Key, LocalTree
 from innerloop.dev.sync.local_writing import Different, InTheWay, Partial, Place, Version
 from innerloop.dev.sync.merging import Decision
+from innerloop.dev.sync.reading import read_entry
 
 FILES_UNDER_WAY = 16
 _PARTS_UNDER_WAY = 8

@@ -11,8 +11,10 @@ from typing import Protocol
 from innerloop.dev.ignoring import IGNORE_FILE, Ignore, Predicate, read_rules
 from innerloop.dev.sync.carrying import Carrying
 from innerloop.dev.sync.covering import covered_paths, without
-from innerloop.dev.sync.local_tree import Key, LocalTree, Look, look, sync_root
+from innerloop.dev.sync.local_tree import Content, Key, LocalTree, Look, sync_root
+from innerloop.dev.sync.looking import Ignores, look
 from innerloop.dev.sync.names import shown
+from innerloop.dev.sync.pending import ROOM
 from innerloop.dev.watching.batches import Watch
 from innerloop.dev.watching.watching import watch
 from innerloop.errors import LoopError
@@ -22,15 +24,12 @@ from innerloop.project import DevTarget
 _FEW = 16
 """So many files are looked at in the event loop, since a thread takes longer to wake up."""
 
-Ignores = Mapping[int, Callable[[str, bool], bool]]
-"""Of each root by number, whether a path in it does not count."""
-
 
 class Receiver(Protocol):
     """What carries the files to one container."""
 
-    def mark(self, keys: Collection[Key], since: float) -> None:
-        """These changed at ``since`` (event loop time)."""
+    def mark(self, keys: Collection[Key], since: float, contents: Mapping[Key, Content]) -> None:
+        """These changed at ``since`` (event loop time); ``contents`` has what was read of some of them."""
 
     def mark_all(self) -> None:
         """What counts has changed."""
@@ -109,7 +108,7 @@ class LocalFiles:
 
     def tell(self, keys: Collection[Key]) -> None:
         """Have everyone carry these, which changed just now."""
-        self._tell(keys, asyncio.get_running_loop().time())
+        self._tell(keys, asyncio.get_running_loop().time(), {})
 
     async def _follow(self) -> None:
         """Begins anew when ignore rules change, since they decide what is watched."""
@@ -152,18 +151,19 @@ class LocalFiles:
 
     async def _look(self, keys: list[Key], ignores: Ignores) -> None:
         since = asyncio.get_running_loop().time()
+        room = ROOM if self.receivers else 0
         if len(keys) <= _FEW and not any(os.path.isdir(self.tree.path(key)) for key in keys):
-            seen = look(self.tree, keys, ignores)
+            seen = look(self.tree, keys, ignores, room=room)
         else:
-            seen = await asyncio.to_thread(look, self.tree, keys, ignores)
+            seen = await asyncio.to_thread(look, self.tree, keys, ignores, room=room)
         changed = self.tree.take(seen, lambda key, folder: ignores[key.root](os.fsdecode(key.path), folder))
         self._tell_unreadable(seen)
         # also what is as before: it may have been sent while it was something else for a moment
-        self._tell(changed | seen.found.keys(), since)
+        self._tell(changed | seen.found.keys(), since, seen.contents)
 
-    def _tell(self, keys: Collection[Key], since: float) -> None:
+    def _tell(self, keys: Collection[Key], since: float, contents: Mapping[Key, Content]) -> None:
         for one in self.receivers:
-            one.mark(keys, since)
+            one.mark(keys, since, contents)
 
     def _tell_unreadable(self, seen: Look) -> None:
         for key, error in seen.errors.items():

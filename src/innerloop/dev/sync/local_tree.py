@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +11,6 @@ from innerloop.project import SyncPath
 
 FILE, FOLDER, LINK = b"f", b"d", b"l"
 NO_DIGEST = bytes(32)
-_MODES = tuple(range(0o1000))
-"""One object each, however many files have it."""
-_PIECE = 128 * 1024
 
 
 class Key(NamedTuple):
@@ -52,6 +46,13 @@ Inode = tuple[int, int]
 """Device and number: a file, whatever its names."""
 
 
+class Content(NamedTuple):
+    """All of a small file, as somebody saved it."""
+
+    data: bytes
+    digest: bytes
+
+
 class Look(NamedTuple):
     """What is at some paths right now."""
 
@@ -63,6 +64,8 @@ class Look(NamedTuple):
     """What cannot be read, and roots that are gone."""
     linked: dict[Key, Inode]
     """Of what was found, the files that have several names (hard links)."""
+    contents: dict[Key, Content]
+    """Of small files that nobody is writing, what was read, as far as that was wanted."""
 
 
 def sync_root(path: SyncPath) -> SyncRoot:
@@ -168,151 +171,6 @@ class LocalTree:
                 if is_below and key not in look.found and look.errors.keys().isdisjoint((key, *above(key))):
                     gone.append(key)
         return list(dict.fromkeys(gone))
-
-
-def look(tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str, bool], bool]]) -> Look:
-    """Read what is at the keys, and below those that are folders. Touches nothing, so it may run in a thread.
-
-    ``ignores`` tells of each root by number what does not count.
-    """
-    result = Look([], {}, {}, {})
-    _look_at(tree, at, ignores, result)
-    _look_at(tree, _other_names(tree, result), ignores, result)
-    return result
-
-
-def _look_at(
-    tree: LocalTree, at: Iterable[Key], ignores: Mapping[int, Callable[[str, bool], bool]], result: Look
-) -> None:
-    wanted = _highest(tree, at)
-    left = list(wanted)
-    checked: set[Key] = set()
-    while left:
-        key = left.pop()
-        place = tree.path(key)
-        try:
-            if key in wanted:
-                _check_way(tree, key, checked)
-            # the root was named by the user, who may have named a link
-            entry, inode = _read(place, follow=not key.path or bool(tree.roots[key.root].only))
-            result.found[key] = entry
-            if inode:
-                result.linked[key] = inode
-            if entry.kind == FOLDER:
-                left += _inside(key, place, ignores[key.root])
-        except (FileNotFoundError, NotADirectoryError, _Special) as error:
-            result.found.pop(key, None)
-            if not key.path:
-                result.errors[key] = error
-        except OSError as error:
-            result.errors[key] = error
-        if key in wanted and (key.path or key in result.found):
-            result.at.append(key)
-
-
-def _other_names(tree: LocalTree, look: Look) -> list[Key]:
-    """What else in the tree is the same file as something that was found."""
-    inodes = set(look.linked.values())
-    if not inodes:
-        return []
-    others = [key for key, inode in tree.linked.items() if inode in inodes and key not in look.found]
-    # a file that got a further name had only one when it was last looked at
-    new = inodes - set(tree.linked.values())
-    for key, entry in tree.entries.items() if new else ():
-        if entry.kind == FILE and key not in look.found and key not in tree.linked:
-            with contextlib.suppress(OSError):
-                status = os.lstat(tree.path(key))
-                if (status.st_dev, status.st_ino) in new:
-                    others.append(key)
-    return others
-
-
-def _highest(tree: LocalTree, at: Iterable[Key]) -> set[Key]:
-    """The keys without those that are below another of them.
-
-    Of what is above a key and was no folder when last looked at, the highest stands for it: only together they make
-    sense. Many files share few folders, so these are asked about once.
-    """
-    keys = set(at)
-    new = {folder: _highest_new(tree, folder) for folder in {key.folder for key in keys}}
-    changed = {new[key.folder] or key for key in keys}
-    below = {folder for folder in {key.folder for key in changed} if not changed.isdisjoint((folder, *above(folder)))}
-    return {key for key in changed if not key.path or key.folder not in below}
-
-
-def _highest_new(tree: LocalTree, folder: Key) -> Key | None:
-    """The highest at or above that was no folder when last looked at."""
-    highest = None
-    for one in (folder, *above(folder)):
-        if one.path and (one not in tree.entries or tree.entries[one].kind != FOLDER):
-            highest = one
-    return highest
-
-
-def _check_way(tree: LocalTree, key: Key, checked: set[Key]) -> None:
-    """Raises NotADirectoryError when the way to a path leads over a link: what is found there belongs elsewhere.
-
-    ``checked`` has the folders that are none, and gets those of the path.
-    """
-    if key.folder in checked:
-        return
-    for folder in reversed([folder for folder in above(key) if folder.path and folder not in checked]):
-        place = tree.path(folder)
-        if not stat.S_ISDIR(os.lstat(place).st_mode):
-            raise NotADirectoryError(f"{place} is no folder")
-        checked.add(folder)
-
-
-def read_entry(place: Path | str, *, follow: bool = False, folder: int | None = None) -> Entry:
-    """One path as it is, relative to an open folder where one is given. Raises OSError."""
-    return _read(place, follow=follow, folder=folder)[0]
-
-
-def _read(place: Path | str, *, follow: bool, folder: int | None = None) -> tuple[Entry, Inode | None]:
-    """One path as it is, and which file it is if that has several names. Raises OSError."""
-    status = os.stat(place, dir_fd=folder, follow_symlinks=follow)
-    mode = _MODES[status.st_mode & 0o777]
-    if stat.S_ISDIR(status.st_mode):
-        return Entry(FOLDER, mode, 0, NO_DIGEST), None
-    if stat.S_ISLNK(status.st_mode):
-        target = os.fsencode(os.readlink(place, dir_fd=folder))
-        return Entry(LINK, 0, len(target), hashlib.sha256(target).digest()), None
-    if not stat.S_ISREG(status.st_mode):
-        raise _Special(f"{place} is neither file, folder nor link")
-    size, digest = _content(place, follow, folder, status.st_size)
-    return Entry(FILE, mode, size, digest), (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
-
-
-def _content(place: Path | str, follow: bool, folder: int | None, expected: int) -> tuple[int, bytes]:
-    """Size and digest. (Five times as fast for small files as ``hashlib.file_digest`` with its large buffer.)"""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(place, flags, dir_fd=folder)
-    try:
-        size, digest = 0, hashlib.sha256()
-        # a buffer for more than there is: less than that is the end of the file, without asking again
-        wanted = min(expected + 1, _PIECE)
-        while data := os.read(descriptor, wanted):
-            size += len(data)
-            digest.update(data)
-            if len(data) < wanted:
-                break
-            wanted = _PIECE
-        return size, digest.digest()
-    finally:
-        os.close(descriptor)
-
-
-class _Special(OSError):
-    """A socket, pipe or device: never synced."""
-
-
-def _inside(folder: Key, place: str, ignores: Callable[[str, bool], bool]) -> Iterator[Key]:
-    prefix = os.fsdecode(folder.path) + "/" if folder.path else ""
-    with os.scandir(place) as entries:
-        for entry in entries:
-            path = prefix + entry.name
-            if not ignores(path, entry.is_dir(follow_symlinks=False)):
-                yield Key(folder.root, os.fsencode(path))
 
 
 def above(key: Key) -> Iterator[Key]:

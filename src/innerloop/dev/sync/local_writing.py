@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from innerloop.dev.ignoring import CONFLICT_MARK, PARTIAL_PREFIX, PARTIAL_SUFFIX
-from innerloop.dev.sync.local_tree import FILE, FOLDER, Entry, Key, LocalTree, SyncRoot, read_entry
+from innerloop.dev.sync.local_tree import FILE, FOLDER, Entry, Key, LocalTree, SyncRoot
 from innerloop.dev.sync.merging import same
+from innerloop.dev.sync.reading import read_entry
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LONGEST_NAME = 255

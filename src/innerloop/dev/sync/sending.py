@@ -7,13 +7,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from innerloop.dev.sync import protocol
 from innerloop.dev.sync.batch import Batch, make_head
-from innerloop.dev.sync.local_tree import FILE, LINK, Entry, Key, LocalTree
-from innerloop.dev.sync.writers import has_writer, version
+from innerloop.dev.sync.local_tree import FILE, LINK, Content, Entry, Key, LocalTree
+from innerloop.dev.sync.writers import is_finished, version
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -25,6 +25,16 @@ PROGRESS_SECONDS = 0.5
 PROGRESS_EVERY = 0.2
 
 
+class Source(NamedTuple):
+    """Where the contents of a batch come from."""
+
+    tree: LocalTree
+    contents: Mapping[Key, Content] = {}
+    """What was read of some files already: those that it is wanted of are not read again."""
+    impatient: Collection[Key] = ()
+    """Files that are sent as they are while they are being written; others are left out then."""
+
+
 class Sent(NamedTuple):
     done: dict[Key, Entry | None]
     """What the container has when all operations succeed, None for what is gone."""
@@ -32,7 +42,7 @@ class Sent(NamedTuple):
     """Files that were left out because they are just being written."""
 
 
-class _Content(NamedTuple):
+class _Read(NamedTuple):
     key: Key
     entry: Entry
     data: bytes
@@ -58,13 +68,13 @@ class _Unfinished(Exception):
     """A file has a writer, or changed while it was read."""
 
 
-async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell, impatient: Collection[Key] = ()) -> Sent:
+async def send_batch(batch: Batch, source: Source, write: Write, tell: Tell) -> Sent:
     """Write a batch's operations.
 
-    A file that vanished is left out: that is a change of its own. A file that is just being written is left out, too,
-    unless it is among the ``impatient``: those are sent as they are. ``tell`` gets the progress now and then, when it
+    A file that vanished is left out: that is a change of its own. ``tell`` gets the progress now and then, when it
     takes longer than half a second.
     """
+    tree = source.tree
     sent = Sent({}, set())
     output = _Output(batch, sent, write, tell)
     for key in batch.making_place:
@@ -77,7 +87,7 @@ async def send_batch(batch: Batch, tree: LocalTree, write: Write, tell: Tell, im
         entry = batch.wanted[new]
         await output.add(protocol.rename(make_head(new, entry, tree, batch), old.path, entry.digest))
         sent.done[old], sent.done[new] = None, entry
-    await _send_contents(batch, tree, output, sent, impatient)
+    await _send_contents(batch, source, output, sent)
     for key in batch.modes:
         await output.add(protocol.mode(make_head(key, batch.wanted[key], tree, batch)))
         sent.done[key] = batch.wanted[key]
@@ -110,32 +120,36 @@ class _Output:
             self._tell(Progress(len(self._sent.done), self._all_files, content, self._all_content))
 
 
-async def _send_contents(
-    batch: Batch, tree: LocalTree, output: _Output, sent: Sent, impatient: Collection[Key]
-) -> None:
-    few = len(batch.contents) <= _FEW
+async def _send_contents(batch: Batch, source: Source, output: _Output, sent: Sent) -> None:
+    few = sum(key not in source.contents for key in batch.contents) <= _FEW
     for start in range(0, len(batch.contents), _READ_TOGETHER):
-        part = batch, tree, batch.contents[start : start + _READ_TOGETHER], sent, impatient
+        part = batch, source, batch.contents[start : start + _READ_TOGETHER], sent
         for content in _read(*part) if few else await asyncio.to_thread(_read, *part):
+            key = content.key
             try:
-                head = make_head(content.key, content.entry, tree, batch)
-                entry = await _send_content(content, head, tree, output, patient=content.key not in impatient)
+                head = make_head(key, content.entry, source.tree, batch)
+                entry = await _send_content(content, head, source.tree, output, patient=key not in source.impatient)
             except _Unfinished:
-                sent.unfinished.add(content.key)
+                sent.unfinished.add(key)
             except OSError:
                 continue  # as for small ones, when a large one is opened or in its middle
             else:
                 # the tree's own object where it is equal: containers of many files would take twice the memory
-                wanted = batch.wanted[content.key]
-                sent.done[content.key] = wanted if entry == wanted else entry
+                wanted = batch.wanted[key]
+                sent.done[key] = wanted if entry == wanted else entry
 
 
-def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key], sent: Sent, impatient: Collection[Key]) -> list[_Content]:
+def _read(batch: Batch, source: Source, keys: Iterable[Key], sent: Sent) -> list[_Read]:
     contents = []
     for key in keys:
+        wanted, known = batch.wanted[key], source.contents.get(key)
         try:
-            is_link = batch.wanted[key].kind == LINK
-            contents.append(_read_link(tree, key) if is_link else _read_file(tree, key, key not in impatient))
+            if known and known.digest == wanted.digest:
+                contents.append(_Read(key, wanted, known.data, True))
+            elif wanted.kind == LINK:
+                contents.append(_read_link(source.tree, key))
+            else:
+                contents.append(_read_file(source.tree, key, key not in source.impatient))
         except _Unfinished:
             sent.unfinished.add(key)
         except OSError:
@@ -143,12 +157,12 @@ def _read(batch: Batch, tree: LocalTree, keys: Iterable[Key], sent: Sent, impati
     return contents
 
 
-def _read_link(tree: LocalTree, key: Key) -> _Content:
+def _read_link(tree: LocalTree, key: Key) -> _Read:
     data = os.fsencode(os.readlink(tree.path(key)))
-    return _Content(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
+    return _Read(key, Entry(LINK, 0, len(data), hashlib.sha256(data).digest()), data, True)
 
 
-def _read_file(tree: LocalTree, key: Key, patient: bool) -> _Content:
+def _read_file(tree: LocalTree, key: Key, patient: bool) -> _Read:
     """The beginning of a large file, all of a small one."""
     place = tree.path(key)
     descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -158,16 +172,16 @@ def _read_file(tree: LocalTree, key: Key, patient: bool) -> _Content:
             raise OSError(f"{place} is no file any more")
         before = version(descriptor)
         data = os.read(descriptor, protocol.CHUNK + 1)
-        if patient:
-            _check_finished(descriptor, before)
+        if patient and not is_finished(descriptor, before):
+            raise _Unfinished
     finally:
         os.close(descriptor)
     entry = Entry(FILE, mode & 0o777, len(data), hashlib.sha256(data).digest())
-    return _Content(key, entry, data, len(data) <= protocol.CHUNK)
+    return _Read(key, entry, data, len(data) <= protocol.CHUNK)
 
 
 async def _send_content(
-    content: _Content, head: protocol.Head, tree: LocalTree, output: _Output, *, patient: bool
+    content: _Read, head: protocol.Head, tree: LocalTree, output: _Output, *, patient: bool
 ) -> Entry:
     """Returns what the container gets. Raises _Unfinished and OSError, with nothing left to be ended there."""
     if not content.complete:
@@ -194,8 +208,8 @@ async def _send_large(key: Key, head: protocol.Head, tree: LocalTree, output: _O
                 size += len(chunk)
                 left -= len(chunk)
                 await output.add(protocol.file_data(chunk), len(chunk))
-            if patient:
-                _check_finished(file.fileno(), before)
+            if patient and not is_finished(file.fileno(), before):
+                raise _Unfinished
     except (OSError, _Unfinished):
         await output.add(protocol.file_abort())
         raise
@@ -206,10 +220,3 @@ async def _send_large(key: Key, head: protocol.Head, tree: LocalTree, output: _O
 def _open(path: str, flags: int) -> int:
     # what was a file may be a FIFO by now, which would be waited for
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _check_finished(descriptor: int, before: tuple[int, int, int]) -> None:
-    """Raises _Unfinished unless what was read since ``before`` is what somebody saved."""
-    # in this order: what a writer did before it closed the file shows in the version
-    if has_writer(descriptor) or version(descriptor) != before:
-        raise _Unfinished

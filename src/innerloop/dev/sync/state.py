@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple, Protocol
 
@@ -18,8 +19,12 @@ StreamState = Literal["connecting", "comparing", "in sync", "interrupted"]
 class Receiver(Protocol):
     """What brings changes into one container."""
 
-    marked: int
-    """Grows with each change that it is told of."""
+    @property
+    def marked(self) -> int:
+        """Grows with each change that it is told of."""
+
+    def has(self, marked: int) -> bool:
+        """Whether the changes up to this one are there."""
 
     def is_live(self, marked: int) -> bool:
         """Whether the changes up to this one, and what they ask for, are done there, as far as possible."""
@@ -96,6 +101,15 @@ class SyncState:
         while not self.in_sync:
             await self._news(None)
 
+    async def wait_there(self, patience: float) -> None:
+        """Wait until all that was told of before the call is in every container that is in sync, which is not waited
+        for longer than ``patience`` seconds. Raises the LoopError that ended the sync."""
+        wanted = self._marked()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not self._is_there(wanted):
+                    await self._news(None)
+
     async def wait_live(self, patience: float) -> list[str]:
         """Wait until all that was saved before the call is live in every container; returns what can't be synced.
 
@@ -105,10 +119,20 @@ class SyncState:
         while self._catch_up is None:
             await self._news(None)
         unread = await self._catch_up()
-        wanted = {container: stream.receiver.marked for container, stream in self.containers.items()}
+        wanted = self._marked()
         while not self._is_live(wanted):
             await self._news(self._deadline(began, patience))
         return unread + [problem for one in self.containers.values() for problem in one.receiver.problems()]
+
+    def _marked(self) -> dict[PodContainer, int]:
+        return {container: stream.receiver.marked for container, stream in self.containers.items()}
+
+    def _is_there(self, wanted: dict[PodContainer, int]) -> bool:
+        return all(
+            stream.receiver.has(wanted.get(container, 0))
+            for container, stream in self.containers.items()
+            if stream.state == "in sync"
+        )
 
     def _is_live(self, wanted: dict[PodContainer, int]) -> bool:
         # one that came meanwhile compares everything

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -110,7 +109,8 @@ class _Syncing:
         self._namespace = scope.namespace
         self._emit = scope.emit
         self._state = state
-        self._laptop = LaptopCommands(laptop, self._wait_caught_up)
+        # a stuck container is not waited for long
+        self._laptop = LaptopCommands(laptop, partial(state.wait_there, STUCK_SECONDS))
         self._files = files = scope.files
         beginning = Beginning(scope.target.sync, laptop.folder)
         self._shared = Shared(files.tree, files.carrying, beginning, files.tell)
@@ -152,15 +152,6 @@ class _Syncing:
         one = ContainerSync(self._shared, self._target, container, self._emit, surroundings)
         one.on_live = self._state.wake
         return one
-
-    async def _wait_caught_up(self) -> None:
-        """Return when all containers that are in sync have the last changes; a stuck one is not waited for long."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STUCK_SECONDS):
-                for container, (one, _) in list(self._containers.items()):
-                    stream = self._state.containers.get(container)
-                    if stream and stream.state == "in sync":
-                        await one.wait_caught_up()
 
     async def _keep(self, one: ContainerSync, container: PodContainer) -> None:
         """Keep a container in step; it ends by being cancelled, when the container does not run any more."""

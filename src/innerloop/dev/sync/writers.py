@@ -33,6 +33,12 @@ def has_writer(descriptor: int) -> bool:
     return False
 
 
+def is_finished(descriptor: int, before: tuple[int, int, int]) -> bool:
+    """Whether what was read since ``before``, its version then, is what somebody saved."""
+    # in this order: what a writer did before it closed the file shows in the version
+    return not has_writer(descriptor) and version(descriptor) == before
+
+
 def version(descriptor: int) -> tuple[int, int, int]:
     """Differs after a file was written."""
     status = os.fstat(descriptor)
