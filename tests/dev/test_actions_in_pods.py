@@ -44,7 +44,9 @@ async def test_a_command_follows_in_the_container_and_its_output_is_told(start: 
 async def test_a_failing_command_keeps_the_process_until_it_succeeds(start: Start) -> None:
     action = SyncAction(files=("*.cfg",), exec=("grep", "-q", "good", "/app/a.cfg"))
     service = await start(target={"actions": (action,), "restart": ("*.cfg",)})
-    await until(lambda: service.of(ProcessState))
+    # the program came with the sync: whether the first process still found it is a race
+    (service.local / "a.cfg").write_text("good at first")
+    await until(lambda: [event.state for event in service.of(ProcessState)][-2:] == ["restarting", "running"])
     service.events.clear()
     (service.local / "a.cfg").write_text("bad")
     failed = (await until(lambda: service.of(StepFailed)))[0]
