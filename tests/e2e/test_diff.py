@@ -38,3 +38,18 @@ async def test_a_project_before_and_after_its_deployment(sample: Sample) -> None
     changed = [line.strip() for line in rebuilt.stdout.splitlines() if line.startswith(("    + ", "    - "))]
     assert [line.partition("image: ")[0] for line in changed] == ["-        ", "+        "]
     assert "@sha256:" in changed[0] and "@" not in changed[1]
+
+
+async def test_dependencies_are_compared_too(sample: Sample) -> None:
+    sample.write("loop.yaml", "name: sample\nmanifests: [{files: web.yaml}]\ndependencies: {db: {files: db.yaml}}\n")
+    sample.write("web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n")
+    sample.write("db.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2}\n")
+    assert (await loop("deploy", cwd=sample.folder)).code == 0
+    sample.replace("db.yaml", "hunter2", "sesame")
+    found = await diff(sample)
+    changed = [line for line in found.stdout.splitlines() if not line.startswith(" ")]
+    assert [line.partition("  (")[0] for line in changed] == [
+        "sample.db  1 changed",
+        f"~ Secret/db in {sample.namespace}",
+        "sample  no differences",
+    ]
