@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,6 +196,29 @@ def test_a_render_without_objects_is_refused_without_a_terminal(team: Team, loop
     code, shown = loop("promote", "stage", "--yes")
     assert code == 1 and "would remove all of its objects" in shown and "--allow-empty" in shown
     assert loop("promote", "stage", "--yes", "--allow-empty")[0] == 0
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 130)])
+def test_a_render_without_objects_is_asked_about_on_a_terminal(team: Team, loop: Loop, answer: str, code: int) -> None:
+    loop("promote", "stage")
+    team.merge("stage")
+    before = team.ops.tip("loop/stage/vote")
+    (team.folder / "deploy/web.yaml").write_text("")
+    ours, theirs = pty.openpty()
+    argv = [str(Path(sys.executable).with_name("loop")), "promote", "stage"]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, cwd=team.folder) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Open the pull request that does so?" not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, f"{answer}\n".encode())
+        with contextlib.suppress(OSError):
+            # the end of a terminal is an error of its own
+            while os.read(ours, 4096):
+                pass
+    os.close(ours)
+    assert process.returncode == code
+    assert (team.ops.tip("loop/stage/vote") == before) is (answer == "n")
 
 
 def test_uncommitted_changes_are_in_the_provenance(team: Team, loop: Loop) -> None:
