@@ -71,7 +71,7 @@ def test_provenance_has_the_hashes_of_manifests_below_the_folder(tmp_path: Any) 
 
 def test_trailers_are_read_back(tmp_path: Any) -> None:
     provenance = msgspec.structs.replace(rendered().provenance, rolled_back="b" * 40)
-    text = marks.message("Subject", "Body: with a colon", provenance)
+    text = marks.message("Subject", "Body: with a colon", provenance, {})
     found = marks.trailers(text)
     assert found["Rolled-Back"] == ["b" * 40] and "Body" not in found
     assert marks.is_ours(text, "vote", "stage") and not marks.is_ours(text, "vote", "prod")

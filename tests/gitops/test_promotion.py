@@ -43,7 +43,7 @@ async def test_the_commit_joins_source_images_and_renderer(lab: Lab) -> None:
     message = lab.remote.message(HEAD)
     assert message.startswith("Promote vote to stage: Change the title\n\n1 added.\n\n")
     trailers = git(lab.remote.folder, "interpret-trailers", "--parse", input=message.encode()).splitlines()
-    assert trailers == [
+    assert trailers[:-1] == [
         "Project: vote",
         "Environment: stage",
         "Source-Repository: https://example.com/vote.git",
@@ -229,6 +229,22 @@ async def test_our_commit_that_others_amended_is_not_overwritten(lab: Lab) -> No
     with pytest.raises(LoopError, match="commits of others"):
         await lab.promote(config_map(data="2"), commit="b")
     assert lab.remote.tip(HEAD) == theirs
+
+
+async def test_our_commit_that_a_forge_put_on_a_newer_base_is_ours(lab: Lab) -> None:
+    await lab.promote(config_map())
+    newer = lab.remote.commit({"README.md": "newer\n"})
+    files = {path: text + "\n" for path, text in lab.remote.files(HEAD).items() if path.startswith("stage/vote/")}
+    lab.remote.commit(files, HEAD, message=lab.remote.message(HEAD), parents=(newer,))
+    outcome = await lab.promote(config_map(data="2"), commit="b")
+    assert outcome.state == "proposed"
+
+
+async def test_our_commit_of_another_layout_is_ours(lab: Lab) -> None:
+    await lab.promote(config_map("a"), config_map("b"))
+    lab.set(layout="cluster", files="one")
+    outcome = await lab.promote(config_map("a"), config_map("b"))
+    assert outcome.state == "proposed" and "stage/vote/configmap-a.yaml" not in lab.remote.files(HEAD)
 
 
 async def test_a_base_that_was_merged_into_the_proposed_branch_is_nobodys_work(lab: Lab) -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 
 from innerloop import __version__
 from innerloop.gitops.provenance import Provenance
 
 RENDERED_BY = "Rendered-By"
+CHANGE = "Rendered-Change"
 _LINE = re.compile(r"(?P<name>[A-Za-z-]+): (?P<value>.+)")
 
 
-def message(subject: str, body: str, provenance: Provenance) -> str:
-    """A commit's message. Its last paragraph is for programs: ``git interpret-trailers --parse`` reads it."""
+def digest(change: Mapping[str, str]) -> str:
+    """A hash of what a commit changes: paths to the ids of the new contents, empty for what it removes.
+
+    It stays the same when a forge puts the commit on a newer base, and not when somebody amends it.
+    """
+    lines = "".join(f"{id} {path}\n" for path, id in sorted(change.items()))
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
+
+
+def message(subject: str, body: str, provenance: Provenance, change: Mapping[str, str]) -> str:
+    """The message of a commit that changes this, see ``digest``.
+
+    Its last paragraph is for programs: ``git interpret-trailers --parse`` reads it.
+    """
     others = sorted((name, version) for name, version in provenance.engines.items() if name != "innerloop")
     engines = ", ".join(f"{name} {version}" for name, version in others)
     renderer = f"innerloop {provenance.engines.get('innerloop', __version__)}"
@@ -24,6 +39,7 @@ def message(subject: str, body: str, provenance: Provenance) -> str:
         *(("Image", reference) for reference in provenance.images.values()),
         ("Rolled-Back", provenance.rolled_back),
         (RENDERED_BY, f"{renderer} ({engines})" if engines else renderer),
+        (CHANGE, digest(change)),
     ]
     lines = "\n".join(f"{name}: {value}" for name, value in trailers if value)
     return "\n\n".join(filter(None, [" ".join(subject.split()), body.strip(), lines])) + "\n"
@@ -46,3 +62,8 @@ def is_ours(text: str, project: str, environment: str) -> bool:
         and found.get("Environment") == [environment]
         and any(value.startswith("innerloop ") for value in found.get(RENDERED_BY, []))
     )
+
+
+def is_amended(text: str, change: Mapping[str, str]) -> bool:
+    """Whether a commit of ours, with this message, changes something else than what we made it for."""
+    return trailers(text).get(CHANGE) != [digest(change)]

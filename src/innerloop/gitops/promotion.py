@@ -102,7 +102,7 @@ async def _pushed(work: Work, standing: Standing, wanted: Wanted, plan: Plan) ->
     with reported(work.emit, f"push/{place.head}", f"push {place.head}") as outcome:
         if standing.branch_is_new:
             await _base_made(work, standing)
-        message = wording.commit_message(wanted, plan)
+        message = wording.commit_message(wanted, plan, standing.base.commit)
         commit = await repository.commit(standing.base.commit, plan.removed, plan.written, message, work.author)
         # what is proposed belongs on the newest state; the lease only guards the branch that is proposed
         if await repository.branch(place.base) != standing.base.commit:

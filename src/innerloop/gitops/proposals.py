@@ -5,11 +5,10 @@ from __future__ import annotations
 from innerloop.errors import LoopError
 from innerloop.events import Notice
 from innerloop.gitops import marks
-from innerloop.gitops.gates.target import edited
 from innerloop.gitops.planning import Plan, Wanted
 from innerloop.gitops.provenance import Provenance
 from innerloop.gitops.repository import Commit
-from innerloop.gitops.standing import Standing, State, state
+from innerloop.gitops.standing import Standing, state
 from innerloop.gitops.work import Work
 
 SHOWN = 10
@@ -40,7 +39,7 @@ async def others_commits(work: Work, standing: Standing, provenance: Provenance)
         return []
     tip = await repository.details(head.commit)
     if _is_ours(tip, provenance):
-        return [] if await _is_as_we_made_it(work, head, tip) else [tip]
+        return [] if await _is_as_we_made_it(work, tip) else [tip]
     beside = await repository.beside(place.head, head.commit, place.base, standing.base.commit)
     return [commit for commit in beside if not _is_ours(commit, provenance)]
 
@@ -93,15 +92,7 @@ def _is_ours(commit: Commit, provenance: Provenance) -> bool:
     return marks.is_ours(commit.message, provenance.project, provenance.environment)
 
 
-async def _is_as_we_made_it(work: Work, head: State, tip: Commit) -> bool:
-    place = work.place
-    if head.provenance is None:
-        return False
-    if edited(head.provenance, {path.removeprefix(f"{place.folder}/"): text for path, text in head.files.items()}):
-        return False
+async def _is_as_we_made_it(work: Work, tip: Commit) -> bool:
     if len(tip.parents) != 1:
         return False
-    [parent] = tip.parents
-    before = await state(work.repository, parent, place)
-    ours = head.files.keys() | before.files.keys() | {place.metadata}
-    return ours.issuperset(await work.repository.changed_paths(parent, tip.id))
+    return not marks.is_amended(tip.message, await work.repository.changed(tip.parents[0], tip.id))

@@ -248,10 +248,12 @@ class Repository:
                 await self._fetch([branch], f"--deepen={deeper}" if deeper else "--unshallow")
         raise AssertionError("a history that was fetched to its beginning is not cut")
 
-    async def changed_paths(self, before: str, after: str) -> list[str]:
-        """The paths at which two commits differ."""
-        listed = await self._git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
-        return [path.decode(errors="surrogateescape") for path in listed.stdout.split(b"\0") if path]
+    async def changed(self, before: str, after: str) -> dict[str, str]:
+        """The paths at which two commits differ, to the ids of what ``after`` has there: empty for nothing."""
+        listed = await self._git("diff-tree", "-r", "-z", "--no-renames", before, after)
+        fields = listed.stdout.decode(errors="surrogateescape").split("\0")
+        ids = (head.split()[3] for head in fields[:-1:2])
+        return {path: id.strip("0") and id for path, id in zip(fields[1::2], ids, strict=True)}
 
     async def _listed(self, *what: str) -> list[Commit]:
         listed = await self._git.text("log", "-z", "--format=%H%n%P%n%an <%ae>%n%B", *what)

@@ -13,6 +13,7 @@ from innerloop.gitops.gates.findings import Finding
 from innerloop.gitops.markdown import counted, details
 from innerloop.gitops.planning import Plan, Wanted
 from innerloop.gitops.provenance import FILE, Provenance
+from innerloop.gitops.trees import blob_id
 
 LIMITS = {
     "GitHub": github.BODY,
@@ -36,11 +37,13 @@ def promotion_title(provenance: Provenance) -> str:
     return f"Promote {provenance.project} to {provenance.environment}" + (f": {what}" if what else "")
 
 
-def commit_message(wanted: Wanted, plan: Plan) -> str:
-    """Without a diff: the commit has it."""
+def commit_message(wanted: Wanted, plan: Plan, parent: str) -> str:
+    """Of the commit on ``parent``. Without a diff: the commit has it."""
     provenance = wanted.provenance
     subject = wanted.title if len(wanted.title) <= 72 else wanted.title[:71].rstrip() + "…"
-    return marks.message(subject, f"{_capital(counted(plan.differences))}.", provenance)
+    change = {path: blob_id(content, parent) for path, content in plan.written.items()}
+    change |= dict.fromkeys(plan.removed, "")
+    return marks.message(subject, f"{_capital(counted(plan.differences))}.", provenance, change)
 
 
 def pull_request_body(wanted: Wanted, plan: Plan, forge: Forge) -> str:
