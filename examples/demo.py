@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import queue
@@ -22,7 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 HERE = Path(__file__).resolve().parent
 LOOP = Path(sys.executable).with_name("loop")
@@ -30,6 +31,8 @@ NAMESPACE = "innerloop-demo"
 URL = "http://localhost:8085/"
 DEPLOY_SECONDS = 300
 EDIT_SECONDS = 30
+LOCKS: list[IO[str]] = []
+"""What keeps a second demonstration out of the folder, for as long as this one runs."""
 
 
 class Failed(Exception):
@@ -93,6 +96,12 @@ def working_copy() -> Path:
     Always in the same place: a project is known by its folder, and may have been left deployed by a former run.
     """
     project = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "innerloop/demo/vote"
+    project.parent.mkdir(parents=True, exist_ok=True)
+    LOCKS.append((project.parent / ".lock").open("w"))
+    try:
+        fcntl.flock(LOCKS[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failed("another demonstration runs on this machine") from None
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(HERE / "vote", project, ignore=shutil.ignore_patterns(".loop", ".env", "__pycache__"))
     shutil.copy(project / ".env.template", project / ".env")
