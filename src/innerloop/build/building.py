@@ -15,11 +15,11 @@ from innerloop.build.delivery import Delivered, deliver, delivered
 from innerloop.build.destination import Destination, Push
 from innerloop.build.dockerignore import ignore_file, read_ignore
 from innerloop.build.image_config import ImageConfig
-from innerloop.build.locking import locked
 from innerloop.build.output import Output
 from innerloop.build.tags import content_tag, is_dockerfile_build, read_image_dockerfile, used_arguments
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice, StepProgress, reported
+from innerloop.locking import locked
 from innerloop.paths import state_dir
 from innerloop.plugins import Plugins
 from innerloop.project import Image, Project

@@ -6,19 +6,16 @@ so there are no half ones.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice, Outcome, reported
+from innerloop.locking import locked
 from innerloop.paths import cache_dir
 from innerloop.processes import ProgramFailed, find_program, run
 
@@ -36,7 +33,7 @@ async def checkout(url: str, ref: str | None, *, name: str, emit: Emit) -> Path:
     git = find_program("git", purpose=f"to fetch the dependency {name}", hint="install git")
     folder = cache_dir() / "git" / hashlib.sha256(f"{url}\n{ref or ''}".encode()).hexdigest()[:20]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    async with _locked(folder.with_suffix(".lock")):
+    async with locked(folder.with_suffix(".lock")):
         if ref and _FULL_SHA.fullmatch(ref) and folder.is_dir():
             return folder
         with reported(emit, f"fetch/{name}", f"fetch {name}") as outcome:
@@ -86,16 +83,3 @@ async def _fetch(git: str, folder: Path, url: str, ref: str | None) -> None:
 
 async def _commit(git: str, folder: Path) -> str:
     return (await run([git, "-C", str(folder), "rev-parse", "--short", "HEAD"], env=_ENV)).text.strip()
-
-
-@contextlib.asynccontextmanager
-async def _locked(file: Path) -> AsyncIterator[None]:
-    with file.open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # another session fetches the same; polled, since a blocked thread could not be cancelled
-                await asyncio.sleep(0.1)
-        yield

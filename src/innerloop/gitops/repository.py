@@ -8,7 +8,6 @@ whoever fetches holds the lock beside it, commits are named by their ids, and pu
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from innerloop.gitops import access, git, trees
 from innerloop.gitops.forges.choosing import Kind
 from innerloop.gitops.git import Git, MovedOn, RepositoryUnreachable
 from innerloop.gitops.source_commit import without_user
+from innerloop.locking import locked
 from innerloop.paths import cache_dir
 from innerloop.processes import ProgramFailed
 
@@ -75,7 +75,7 @@ class Repository:
 
         ``or_copy``: where the server gives no answer, what it had the last time, which a Notice tells.
         """
-        async with _locked(self._folder):
+        async with locked(_lock(self._folder)):
             try:
                 found = await self._on_the_server(names)
             except RepositoryUnreachable as error:
@@ -195,7 +195,7 @@ class Repository:
         """The notes that the server has, as a ref of one's own."""
         mine = f"refs/notes/innerloop/{uuid4().hex}"
         try:
-            async with _locked(self._folder):
+            async with locked(_lock(self._folder)):
                 # they may not be there yet
                 if await self._git.text("ls-remote", REMOTE, NOTES):
                     await self._git("fetch", "--quiet", "--no-tags", "--depth=1", REMOTE, f"+{NOTES}:{mine}")
@@ -215,7 +215,7 @@ class Repository:
         Of a merge, only what it brought to the branch counts. Of each commit, the one before can be read. Older
         history is fetched as far as it is needed.
         """
-        async with _locked(self._folder):
+        async with locked(_lock(self._folder)):
             for deeper in (None, *DEEPER, None):
                 found = await self._listed("--first-parent", f"--max-count={count}", tip, "--", *paths)
                 cut = await self._cut(tip)
@@ -227,7 +227,7 @@ class Repository:
 
     async def beside(self, branch: str, tip: str, base: str, base_tip: str) -> list[Commit]:
         """The commits of a branch that its base does not have, merges left out, newest first."""
-        async with _locked(self._folder):
+        async with locked(_lock(self._folder)):
             for deeper in (None, *DEEPER, None):
                 found = await self._listed("--no-merges", tip, f"^{base_tip}")
                 cut = await self._cut(tip, base_tip)
@@ -238,7 +238,7 @@ class Repository:
 
     async def contains(self, branch: str, tip: str, commit: str) -> bool:
         """Whether a commit is in a branch's history."""
-        async with _locked(self._folder):
+        async with locked(_lock(self._folder)):
             for deeper in (None, *DEEPER, None):
                 asked = await self._git("merge-base", "--is-ancestor", commit, tip, check=False)
                 if asked.code == 0:
@@ -283,7 +283,7 @@ async def opened(address: str, emit: Emit, forge: Kind | None = None) -> AsyncIt
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # an address with a password in it is on no command line either
     run = Git(folder, {f"remote.{REMOTE}.url": address, **await access.settings(address, forge)})
-    async with _locked(folder):
+    async with locked(_lock(folder)):
         if not (folder / "HEAD").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             # the user's template would bring hooks
@@ -291,14 +291,5 @@ async def opened(address: str, emit: Emit, forge: Kind | None = None) -> AsyncIt
     yield Repository(address, folder, run, emit)
 
 
-@asynccontextmanager
-async def _locked(folder: Path) -> AsyncIterator[None]:
-    with folder.with_suffix(".lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # another process fetches; polled, since a blocked thread could not be cancelled
-                await asyncio.sleep(0.05)
-        yield
+def _lock(folder: Path) -> Path:
+    return folder.with_suffix(".lock")

@@ -1,4 +1,4 @@
-"""One build of an image at a time on this machine, whoever asks for it."""
+"""One at a time on this machine, whoever asks: builds of an image, fetches of a repository."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POLL_SECONDS = 0.1
 
 
 @asynccontextmanager
-async def locked(file: Path, on_wait: Callable[[], None]) -> AsyncIterator[None]:
+async def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
     """Hold a lock file's lock; the kernel gives it back when the process ends, however it does.
 
     ``on_wait`` is called once when someone else holds it.
@@ -26,6 +26,7 @@ async def locked(file: Path, on_wait: Callable[[], None]) -> AsyncIterator[None]
             if not waited:
                 on_wait()
             waited = True
+            # a blocked thread could not be cancelled
             await asyncio.sleep(POLL_SECONDS)
         yield
     finally:
