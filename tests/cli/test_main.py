@@ -70,6 +70,14 @@ def test_errors_become_exit_codes(
     assert main.run([]) == code
 
 
+def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    there = f"cd {gone} && rmdir {gone} && exec {Path(sys.executable).with_name('loop')} render"
+    ended = subprocess.run(["sh", "-c", there], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr.splitlines()[0]) == (1, "error: the working directory is gone")
+
+
 def test_a_bug_leaves_a_crash_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("our bug")
