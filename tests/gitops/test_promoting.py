@@ -163,6 +163,12 @@ def test_hooks_run_before_and_after(team: Team, loop: Loop) -> None:
     assert (team.folder / "log").read_text() == "before stage\nafter\n"
 
 
+def test_what_a_hook_writes_before_is_promoted(team: Team, loop: Loop) -> None:
+    team.write(more="hooks: {before-promote: 'echo TITLE=written > env/stage.env'}\n")
+    assert loop("promote", "stage")[0] == 0
+    assert "value: written" in team.proposed("stage")
+
+
 def test_a_hook_that_fails_stops_it(team: Team, loop: Loop) -> None:
     team.write(more="hooks: {before-promote: 'false'}\n")
     code, shown = loop("promote", "stage")

@@ -45,8 +45,9 @@ def files_of(rendered: Rendered, place: Place) -> dict[str, bytes]:
 
 def provenance_of(provenance: Provenance, files: Mapping[str, bytes], place: Place) -> Provenance:
     """With the hashes of the manifests' files, by which an edit by hand is seen."""
+    folder = place.folder
     hashes = {
-        path.removeprefix(f"{place.folder}/"): hashlib.sha256(content).hexdigest()
+        path.removeprefix(f"{folder}/"): hashlib.sha256(content).hexdigest()
         for path, content in sorted(files.items())
         if is_manifest(path, place)
     }

@@ -121,8 +121,9 @@ def refuse(base: State, wanted: Wanted, place: Place, allowed: Allowed) -> None:
         *target.owner_findings(provenance, wanted.provenance.project, wanted.provenance.environment, place.metadata)
     ]
     if not allowed.overwrite_edits:
-        relative = {path.removeprefix(f"{place.folder}/"): content for path, content in base.files.items()}
-        lost = target.edit_findings(provenance, relative, place.folder)
+        folder = place.folder
+        relative = {path.removeprefix(f"{folder}/"): content for path, content in base.files.items()}
+        lost = target.edit_findings(provenance, relative, folder)
         found += [one for one in lost if base.files.get(one.where) != wanted.files.get(one.where)]
     written = written_paths(provenance, place)
     for path in sorted(wanted.files.keys() & base.files.keys()):

@@ -47,7 +47,10 @@ async def promote(load: Load, environment: str, source: str, allowed: Allowed, e
     project = load(environment, None)
     gitops = settings(project)
     hooks = hooks_alone(project, plugin_files.load(project), emit)
-    await hooks.run("before-promote")
+    if hooks.has("before-promote"):
+        await hooks.run("before-promote")
+        # it may have written what is promoted
+        project = load(environment, None)
     async with opened(gitops.repository, emit, gitops.forge) as repository:
         wanted = await _wanted(load, project, source, repository, emit)
         async with _working(project, repository, emit) as work:

@@ -67,7 +67,8 @@ async def state(repository: Repository, commit: str, place: Place) -> State:
 
 def written_paths(provenance: Provenance, place: Place) -> frozenset[str]:
     """The manifests that a promotion wrote, by path in the repository."""
-    return frozenset(f"{place.folder}/{path}" for path in provenance.files)
+    folder = place.folder
+    return frozenset(f"{folder}/{path}" for path in provenance.files)
 
 
 def manifests(files: Mapping[str, bytes], place: Place) -> dict[str, bytes]:
