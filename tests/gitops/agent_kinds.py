@@ -12,10 +12,12 @@ from innerloop.manifest import ObjectKey
 
 FLUX = "kustomize.toolkit.fluxcd.io/v1"
 SOURCES = "source.toolkit.fluxcd.io/v1"
+HELM = "helm.toolkit.fluxcd.io/v2"
 ARGO = "argoproj.io/v1alpha1"
 KINDS = {
     (FLUX, "Kustomization"): ("kustomizations", True),
     (SOURCES, "GitRepository"): ("gitrepositories", True),
+    (HELM, "HelmRelease"): ("helmreleases", True),
     # Argo CD's own has no subresource
     (ARGO, "Application"): ("applications", False),
 }

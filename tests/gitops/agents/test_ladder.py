@@ -37,7 +37,7 @@ def test_nothing_is_asked_of_an_application_that_is_synced_by_hand(policy: Objec
 
 def test_an_application_that_writes_objects_anew_is_paused() -> None:
     found = marked.application(policy={**marked.HEALING, "syncOptions": ["Replace=true"]})
-    assert asks_of(below(WEB, found)) == [("vote", Pause())]
+    assert asks_of(below(WEB, found)) == [("vote", Pause(key_of(WEB)))]
 
 
 def test_a_parent_is_asked_before_its_child_to_leave_what_changes_there() -> None:
@@ -68,7 +68,7 @@ def test_of_flux_one_object_is_taken_and_nothing_else() -> None:
 def test_a_release_is_suspended_after_the_kustomization_above_leaves_it() -> None:
     release = below(marked.helm_release(), marked.kustomization())
     web = marked.deployment(labels=marked.fluxed("helm", "vote"))
-    assert asks_of(below(web, release)) == [("vote", LeaveObject()), ("vote", Pause())]
+    assert asks_of(below(web, release)) == [("vote", LeaveObject()), ("vote", Pause(key_of(web)))]
 
 
 @pytest.mark.parametrize("applier", [marked.kustomization(suspend=True), marked.helm_release(suspend=True)])

@@ -151,6 +151,21 @@ async def test_of_two_sessions_the_last_one_gives_it_back(vote: Vote) -> None:
     assert await vote.is_as_in_git()
 
 
+async def test_a_session_joins_another_that_has_paused_the_application(vote: Vote) -> None:
+    await vote.start(automated={"prune": True, "selfHeal": True}, syncOptions=["Replace=true"])
+    before = await vote.spec()
+    first, second = vote.truce(), vote.truce()
+    await first.keep(await vote.steps())
+    assert await second.keep(await vote.steps())
+    await vote.develop()
+    await first.end()
+    await vote.argo.refresh(vote.name)
+    assert await vote.is_developed()
+    await second.end()
+    assert await vote.spec() == before
+    assert await vote.is_as_in_git()
+
+
 async def test_the_parent_of_an_application_leaves_the_change_in_it(vote: Vote) -> None:
     """App of apps: both heal themselves, the child from git too."""
     spec = source(vote.repository, "vote", vote.namespace)

@@ -110,8 +110,11 @@ class Vote:
     async def spec(self) -> bytes:
         return text((await self.argo.get(self.name))["spec"])
 
-    def truce(self, namespaces: tuple[str, ...] | None = None) -> Truce:
-        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=10), lives=True)
+    def truce(self, *namespaces: str, minutes: int = 10, process: str | None = None) -> Truce:
+        """Of a session that lives as long as the test, or in another process."""
+        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=minutes), lives=True)
+        if process is not None:
+            session = msgspec.structs.replace(session, process=process)
         return Truce(self.client, session, namespaces or (self.namespace,), self.events.append)
 
     async def steps(self) -> tuple[Step, ...]:

@@ -37,7 +37,9 @@ class LeavePlaces(msgspec.Struct, frozen=True, tag_field="ask", tag="leave-place
 
 
 class Pause(msgspec.Struct, frozen=True, tag_field="ask", tag="pause"):
-    """Apply nothing."""
+    """Apply nothing, for the sake of one object; of none in particular for the time of an apply."""
+
+    key: ObjectKey | None = None
 
 
 class LeaveObject(msgspec.Struct, frozen=True, tag_field="ask", tag="leave-object"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from innerloop.errors import LoopError
 from innerloop.gitops.agents.applied_last import has_what_was_applied
-from innerloop.gitops.agents.asks import Ask, LeaveFields, LeaveObject
+from innerloop.gitops.agents.asks import Ask, LeaveFields, LeaveObject, Pause
 from innerloop.gitops.agents.finding import served
 from innerloop.gitops.agents.holding import hold
 from innerloop.gitops.agents.ownership import FLUX_KINDS, claims, target_of
@@ -72,7 +72,7 @@ async def _reconciled(client: Client, key: ObjectKey, asks: Sequence[Ask]) -> st
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + STALE_SECONDS
-    fields = [ask.key for ask in asks if isinstance(ask, LeaveFields)]
+    fields = [ask.key for ask in asks if isinstance(ask, LeaveFields | Pause) and ask.key is not None]
     while True:
         amiss = await await_reconciled(client, key)
         if amiss or clock() > deadline or all([await _has_what_was_applied(client, one) for one in fields]):
@@ -111,7 +111,7 @@ async def _take_out(client: Client, asks: Sequence[Ask], asked: ObjectKey) -> st
     """
     amiss = []
     for ask in asks:
-        key = ask.key if isinstance(ask, LeaveFields) else asked if isinstance(ask, LeaveObject) else None
+        key = ask.key if isinstance(ask, LeaveFields | Pause) else asked if isinstance(ask, LeaveObject) else None
         manager = ask.manager if isinstance(ask, LeaveFields) else objects.MANAGER
         try:
             if key is not None and (uid := await _uid_with_fields_of(client, key, manager)):

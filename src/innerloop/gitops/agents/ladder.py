@@ -20,7 +20,7 @@ from innerloop.gitops.agents.ownership import (
     kind_of,
     target_of,
 )
-from innerloop.gitops.agents.records import ANNOTATION, NOTICE, NOTICE_SEVERITY
+from innerloop.gitops.agents.records import ANNOTATION, NOTICE, NOTICE_SEVERITY, original
 from innerloop.manifest import ObjectKey
 
 Object = dict[str, Any]
@@ -67,19 +67,25 @@ def _steps(object: Object, owner: Owned, wanted: Ask) -> list[Step]:
     """What keeps ``owner`` from undoing a change in ``object``, behind what keeps others from undoing that."""
     about = target_of(object)
     kind = kind_of(owner.object)
-    when = reverts(owner.object)
+    # a session that it waits for already does not keep it from undoing what others change
+    applier = original(owner.object)
+    when = reverts(applier)
     if not when:
         return []
     if kind == KUSTOMIZATION:
         return [Step(key_of(object), object, LeaveObject(), key_of(owner.object), when)]
     if kind == HELM_RELEASE:
-        return _asked(owner, Pause(), SUSPEND_PLACES, when)
+        return _asked(owner, _pause(wanted), SUSPEND_PLACES, when)
     if kind == APPLICATION_SET:
         # it writes the annotations of its Applications anew, unlike all others
         places = (*wanted.pointers, *MARKS) if isinstance(wanted, LeavePlaces) else MARKS
         return _asked(owner, LeavePlaces(about, places), APPLICATION_SET_PLACES, when)
-    ask = Pause() if isinstance(wanted, LeaveFields) and _replaces(owner.object, object) else wanted
+    ask = _pause(wanted) if isinstance(wanted, LeaveFields) and _replaces(applier, object) else wanted
     return _asked(owner, ask, APPLICATION_PLACES, when)
+
+
+def _pause(wanted: Ask) -> Pause:
+    return Pause(wanted.key if isinstance(wanted, LeaveFields) else None)
 
 
 def _asked(owner: Owned, ask: Ask, places: tuple[str, ...], when: str) -> list[Step]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from innerloop.gitops.agents.asks import LeaveFields, LeaveObject, Pause
+from innerloop.gitops.agents.asks import Ask, LeaveFields, LeaveObject, Pause
 from innerloop.gitops.agents.finding import Found
 from innerloop.gitops.agents.ladder import reverts
-from innerloop.gitops.agents.ownership import kind_of, target_of
-from innerloop.gitops.agents.records import Session, record_of
+from innerloop.gitops.agents.ownership import kind_of, target, target_of
+from innerloop.gitops.agents.records import Session, original, record_of
 
 Object = dict[str, Any]
 
@@ -59,7 +59,7 @@ def _outlook(applier: Object, objects: list[Object]) -> Outlook:
         applier=str(about),
         namespace=about.namespace,
         objects=tuple(str(target_of(one)) for one in objects),
-        undoes=reverts(applier),
+        undoes=reverts(original(applier)),
         waits=tuple(_waits(applier, objects)),
     )
 
@@ -78,13 +78,13 @@ def _waits(applier: Object, objects: list[Object]) -> Iterator[Waits]:
         yield Waits(holder=session.holder, reason=session.reason, until=session.expires, objects=tuple(names))
 
 
-def _is_about(ask: object, object: Object) -> bool:
+def _is_about(ask: Ask, object: Object) -> bool:
     about = target_of(object)
     match ask:
-        case Pause() | LeaveObject():
+        case Pause(key=None) | LeaveObject():
             return True
-        case LeaveFields():
-            return (ask.key.group, *ask.key[1:]) == about
+        case LeaveFields(key=key) | Pause(key=key):
+            return key is not None and target(key) == about
         case _:
             return False
 

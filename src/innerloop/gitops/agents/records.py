@@ -89,6 +89,11 @@ def record_of(object: Object) -> Record | None:
         return None
 
 
+def original(object: Object) -> Object:
+    """An object as it is but for what sessions ask of it."""
+    return with_record(object, Record(), record_of(object) or Record())[0]
+
+
 def with_record(object: Object, record: Record, known: Record) -> tuple[Object, Record]:
     """A copy of an object as the parties of ``record`` want it, with the record on it; and that as it is there.
 

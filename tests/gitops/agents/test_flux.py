@@ -1,0 +1,157 @@
+"""What is asked of Flux, on a cluster with its kinds; its kustomize-controller is played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from innerloop.gitops.agents.asks import SKIP
+from innerloop.gitops.agents.making import wanted
+from innerloop.gitops.agents.truce import Truce, new_session
+from innerloop.kube import objects
+from innerloop.kube.client import Client
+from innerloop.kube.errors import NotFound
+from innerloop.kube.watching import watch
+from innerloop.manifest import ObjectKey
+from tests.gitops.agent_kinds import FLUX, HELM, ensure_kinds
+from tests.gitops.agents import marked
+from tests.gitops.agents.vote import text
+
+pytestmark = pytest.mark.cluster
+
+REQUESTED = "reconcile.fluxcd.io/requestedAt"
+
+
+class Applier:
+    """A Kustomization or HelmRelease with one ConfigMap, which it applies whenever it is asked to."""
+
+    def __init__(self, client: Client, namespace: str, api_version: str, kind: str) -> None:
+        self.client = client
+        self.key = ObjectKey(api_version, kind, namespace, "vote")
+        self.settings = ObjectKey("v1", "ConfigMap", namespace, "settings")
+
+    async def create(self, **spec: Any) -> None:
+        metadata = {"name": self.key.name, "namespace": self.key.namespace}
+        applier = {"apiVersion": self.key.api_version, "kind": self.key.kind, "metadata": metadata}
+        await objects.create(self.client, {**applier, "spec": {"interval": "5m", **spec}})
+        await self.apply()
+
+    async def reconcile(self) -> None:
+        """What its controller does at its interval, and on request."""
+        if not (await self.get())["spec"].get("suspend"):
+            await self.apply()
+
+    async def apply(self) -> None:
+        """As Flux does: server-side, over all others, unless it is told to leave the object alone."""
+        with contextlib.suppress(NotFound):
+            live = await objects.get(self.client, self.settings)
+            if (live["metadata"].get("annotations") or {}).get(SKIP) == "disabled":
+                return
+        group = self.key.group.partition(".")[0]
+        labels = marked.fluxed(group, self.key.name, self.key.namespace)
+        metadata = {"name": "settings", "namespace": self.key.namespace, "labels": labels}
+        object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"title": "git"}}
+        await objects.apply(self.client, object, manager=f"{group}-controller", force=True)
+
+    async def get(self) -> dict[str, Any]:
+        return await objects.get(self.client, self.key)
+
+    async def data(self) -> dict[str, str]:
+        found: dict[str, str] = (await objects.get(self.client, self.settings))["data"]
+        return found
+
+    @contextlib.asynccontextmanager
+    async def reconciling(self) -> AsyncIterator[None]:
+        """Reconcile on request while the body runs."""
+
+        async def follow() -> None:
+            handled = ""
+            key = self.key
+            events = watch(self.client, key.api_version, key.kind, namespace=key.namespace, name=key.name)
+            async with aclosing(events):
+                async for _, object in events:
+                    annotations = (object.get("metadata") or {}).get("annotations") or {}
+                    token = annotations.get(REQUESTED, handled)
+                    if token != handled and not object["spec"].get("suspend"):
+                        await self.apply()
+                        handled = token
+                        status = {"status": {"lastHandledReconcileAt": token}}
+                        await objects.patch(self.client, key, status, subresource="status")
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(follow(), name="reconcile")
+            yield
+            task.cancel()
+
+    def truce(self) -> Truce:
+        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=10), lives=True)
+        return Truce(self.client, session, (self.key.namespace,), lambda event: None)
+
+    async def develop(self) -> None:
+        metadata = {"name": "settings", "namespace": self.key.namespace}
+        object = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {"title": "dev", "more": "dev"},
+        }
+        await objects.apply(self.client, object, force=True)
+
+
+@pytest.fixture(params=[(FLUX, "Kustomization"), (HELM, "HelmRelease")], ids=["Kustomization", "HelmRelease"])
+async def applier(client: Client, namespace: str, request: pytest.FixtureRequest) -> Applier:
+    await ensure_kinds(client)
+    return Applier(client, namespace, *request.param)
+
+
+async def test_flux_leaves_alone_what_is_developed_and_gets_it_back(applier: Applier) -> None:
+    await applier.create()
+    before = text((await applier.get())["spec"])
+    truce = applier.truce()
+    async with applier.reconciling():
+        await truce.keep((await wanted(applier.client, [applier.settings])).steps)
+        await applier.develop()
+        await applier.reconcile()
+        assert await applier.data() == {"title": "dev", "more": "dev"}
+        assert [one.amiss for one in await truce.end()] == [""]
+    assert text((await applier.get())["spec"]) == before
+    assert await applier.data() == {"title": "git"}
+    assert SKIP not in ((await objects.get(applier.client, applier.settings))["metadata"].get("annotations") or {})
+
+
+async def test_without_a_truce_flux_overwrites_it(applier: Applier) -> None:
+    await applier.create()
+    await applier.develop()
+    await applier.reconcile()
+    assert await applier.data() == {"title": "git", "more": "dev"}
+
+
+@pytest.mark.parametrize("applier", [(FLUX, "Kustomization")], indirect=True)
+async def test_a_kustomization_is_not_changed_for_one_object(applier: Applier) -> None:
+    await applier.create()
+    before = text((await applier.get())["spec"])
+    truce = applier.truce()
+    await truce.keep((await wanted(applier.client, [applier.settings])).steps)
+    assert text((await applier.get())["spec"]) == before
+    annotations = (await objects.get(applier.client, applier.settings))["metadata"]["annotations"]
+    assert annotations[SKIP] == "disabled"
+
+
+@pytest.mark.parametrize("applier", [(HELM, "HelmRelease")], indirect=True)
+async def test_a_release_is_suspended(applier: Applier) -> None:
+    await applier.create()
+    truce = applier.truce()
+    await truce.keep((await wanted(applier.client, [applier.settings])).steps)
+    assert (await applier.get())["spec"]["suspend"] is True
+
+
+async def test_what_is_suspended_already_is_left_so(applier: Applier) -> None:
+    await applier.create(suspend=True)
+    assert (await wanted(applier.client, [applier.settings])).steps == ()
