@@ -20,11 +20,7 @@ from innerloop.manifest import ObjectKey
 from tests.gitops.agents.vote import Vote
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.cluster,
-    # the controllers may have to be compiled first
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.cluster
 
 ELSEWHERE = "00000000-0000-0000-0000-000000000000/1/1"
 """A process of another machine."""

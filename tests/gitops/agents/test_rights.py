@@ -20,11 +20,7 @@ from innerloop.project import Project
 from tests.deploy.conftest import binding
 from tests.gitops.agents.vote import Vote
 
-pytestmark = [
-    pytest.mark.cluster,
-    # the controllers may have to be compiled first
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.cluster
 
 RBAC = "rbac.authorization.k8s.io/v1"
 

@@ -15,11 +15,7 @@ from tests.e2e.loop_command import Session, developing, loop
 from tests.gitops.agents.vote import FILES, SETTINGS, WEB, Vote, watched
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.cluster,
-    # the controllers may have to be compiled first
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.cluster
 
 PROJECT = """\
 name: vote

@@ -15,11 +15,7 @@ from tests.gitops.agents.argocd import API_VERSION, source
 from tests.gitops.agents.vote import FILES, SETTINGS, WEB, Vote, text, watched
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.cluster,
-    # the controllers may have to be compiled first
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.cluster
 
 
 async def test_without_a_truce_a_change_is_undone(vote: Vote) -> None:
