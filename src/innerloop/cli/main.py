@@ -138,9 +138,17 @@ def _failure_of_disk(error: OSError) -> LoopError | None:
         return LoopError(f"cannot write{what}: {error.strerror}", hint="make room on the disk")
     if isinstance(error, PermissionError) and what:
         return LoopError(f"no access to{what}: {error.strerror}", hint="mend its rights, or run loop as its owner")
-    if isinstance(error, FileNotFoundError) and not os.path.exists(os.curdir):
+    if isinstance(error, FileNotFoundError) and not _has_working_directory():
         return LoopError("the working directory is gone", hint="change to one that is there")
     return None
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def crashed(error: Exception, arguments: list[str]) -> int:
