@@ -104,7 +104,7 @@ async def test_a_commit_makes_the_owned_paths_exactly_the_files(repository: Repo
 
 async def test_a_commit_without_files_removes_the_owned_paths(repository: Repository) -> None:
     commit = await repository.commit(await tip(repository), ["stage/vote"], {}, "Remove\n", ME)
-    assert list(await repository.entries(commit, ["stage"])) == ["stage/other/x.yaml"]
+    assert list(await repository.read(commit, ["stage"])) == ["stage/other/x.yaml"]
 
 
 async def test_foreign_files_stay_as_they_are_whatever_they_are(repository: Repository, remote: Remote) -> None:
@@ -236,12 +236,10 @@ async def test_hooks_of_the_users_own_template_do_not_run(
     await repository.push("loop/stage", commit, None)
 
 
-async def test_notes_are_put_replaced_and_read(repository: Repository, remote: Remote) -> None:
+async def test_notes_are_put_and_replaced(repository: Repository, remote: Remote) -> None:
     commit = await tip(repository)
-    assert await repository.noted(commit) == ""
     await repository.note(commit, '{"drySha": "1"}', ME)
     await repository.note(commit, '{"drySha": "2"}', ME)
-    assert await repository.noted(commit) == '{"drySha": "2"}'
     assert git(remote.folder, "notes", f"--ref={NOTES}", "show", commit) == '{"drySha": "2"}'
 
 

@@ -127,10 +127,6 @@ class Repository:
         listed = await self._git.text("for-each-ref", "--format=%(refname)", *above, f"{_SEEN}{name}/")
         return [ref for ref in listed.splitlines() if ref in above or ref.startswith(f"{_SEEN}{name}/")]
 
-    async def entries(self, commit: str, paths: Sequence[str]) -> dict[str, trees.Entry]:
-        """What a commit has at or below the paths, by path."""
-        return await trees.entries(self._git, commit, paths)
-
     async def read(self, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
         """The files that a commit has at or below the paths; links and submodules are none."""
         return await trees.read(self._git, commit, paths)
@@ -180,11 +176,6 @@ class Repository:
             if not isinstance(error, MovedOn) or attempt == NOTE_ATTEMPTS - 1:
                 raise error
             await asyncio.sleep(0.1 * 2**attempt)
-
-    async def noted(self, commit: str) -> str:
-        """The note of a commit, empty where it has none."""
-        async with self._notes() as mine:
-            return await self._noted(mine, commit)
 
     async def _noted(self, notes: str, commit: str) -> str:
         there = await self._git("notes", f"--ref={notes}", "show", commit, check=False)
