@@ -63,6 +63,13 @@ def test_all_lists_of_containers_count(field: str) -> None:
     assert images_in(manifest) == [BUILT]
 
 
+def test_an_image_that_is_mounted_as_a_volume_counts() -> None:
+    volumes = [{"name": "model", "image": {"reference": "web", "pullPolicy": "Always"}}, {"name": "empty"}]
+    [manifest] = replace_images([Manifest({"kind": "Pod", "spec": {"volumes": volumes}})], {"web": BUILT})
+    assert images_in(manifest) == [BUILT]
+    assert manifest.object["spec"]["volumes"][0]["image"]["pullPolicy"] == "Always"
+
+
 def test_pod_templates_inside_custom_resources_count() -> None:
     container = {"name": "a", "image": "web"}
     custom: dict[str, Any] = {"kind": "Rollout", "spec": {"steps": [{"job": {"podSpec": {"containers": [container]}}}]}}

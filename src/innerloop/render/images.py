@@ -1,8 +1,9 @@
 """The images that manifests use, found and replaced.
 
 An image is any string ``image`` of a container: an item of a list ``containers``, ``initContainers`` or
-``ephemeralContainers``, wherever the object has one. So custom resources that embed pod templates are covered without a
-list of kinds, and nothing else that happens to be called ``image`` is touched.
+``ephemeralContainers``, wherever the object has one; and the ``image.reference`` of an item of ``volumes`` (image
+volumes, Kubernetes 1.31). So custom resources that embed pod templates are covered without a list of kinds, and nothing
+else that happens to be called ``image`` is touched.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from innerloop.manifest import Manifest
 from innerloop.references import repository
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+IMAGE_LISTS = (*CONTAINER_LISTS, "volumes")
 
 Path = tuple[str | int, ...]
 Change = Callable[[str], str]
@@ -22,7 +24,7 @@ Change = Callable[[str], str]
 class ImageUse(NamedTuple):
     manifest: Manifest
     path: Path
-    """Keys and indices from the object to the container: ``("spec", "template", "spec", "containers", 0)``."""
+    """Keys and indices from the object to the container or volume: ``("spec", "volumes", 0)``."""
     reference: str
     """As the manifest has it."""
 
@@ -30,9 +32,9 @@ class ImageUse(NamedTuple):
 def image_references(manifests: Iterable[Manifest]) -> list[ImageUse]:
     """Every use of an image, in the order of the stream."""
     return [
-        ImageUse(manifest, path, container["image"])
+        ImageUse(manifest, path, reference)
         for manifest in manifests
-        for path, container in _containers(manifest.object, ())
+        for path, reference in _references(manifest.object, ())
     ]
 
 
@@ -59,7 +61,7 @@ def _with_images(node: Any, change: Change) -> Any:
     """The node itself where nothing in it changes, else a copy that shares what does not."""
     if isinstance(node, dict):
         changed = {
-            key: _with_image_list(value, change) if key in CONTAINER_LISTS else _with_images(value, change)
+            key: _with_image_list(key, value, change) if key in IMAGE_LISTS else _with_images(value, change)
             for key, value in node.items()
         }
         return node if all(changed[key] is node[key] for key in node) else changed
@@ -69,27 +71,37 @@ def _with_images(node: Any, change: Change) -> Any:
     return node
 
 
-def _with_image_list(node: Any, change: Change) -> Any:
+def _with_image_list(name: str, node: Any, change: Change) -> Any:
     if not isinstance(node, list):
         return _with_images(node, change)
-    items = [_with_image(_with_images(item, change), change) for item in node]
+    items = [_with_image(name, _with_images(item, change), change) for item in node]
     return node if all(new is old for new, old in zip(items, node, strict=True)) else items
 
 
-def _with_image(container: Any, change: Change) -> Any:
-    image = container.get("image") if isinstance(container, dict) else None
-    new = change(image) if isinstance(image, str) else image
-    return container if new == image else {**container, "image": new}
+def _with_image(name: str, item: Any, change: Change) -> Any:
+    image = _reference(name, item)
+    new = image if image is None else change(image)
+    if new == image:
+        return item
+    return {**item, "image": {**item["image"], "reference": new} if name == "volumes" else new}
 
 
-def _containers(node: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _references(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(node, dict):
         for key, value in node.items():
-            if key in CONTAINER_LISTS and isinstance(value, list):
+            if key in IMAGE_LISTS and isinstance(value, list):
                 for index, item in enumerate(value):
-                    if isinstance(item, dict) and isinstance(item.get("image"), str):
-                        yield (*path, key, index), item
-            yield from _containers(value, (*path, key))
+                    if (reference := _reference(key, item)) is not None:
+                        yield (*path, key, index), reference
+            yield from _references(value, (*path, key))
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _containers(item, (*path, index))
+            yield from _references(item, (*path, index))
+
+
+def _reference(name: str, item: Any) -> str | None:
+    """The image of an item of the list ``name``."""
+    image = item.get("image") if isinstance(item, dict) else None
+    if name == "volumes":
+        image = image.get("reference") if isinstance(image, dict) else None
+    return image if isinstance(image, str) else None
