@@ -13,6 +13,7 @@ import pytest
 
 from innerloop import processes
 from innerloop.errors import LoopError
+from tests.running import is_running
 from tests.waiting import until
 
 PROGRAM = """\
@@ -20,13 +21,6 @@ import asyncio, sys
 from innerloop import processes
 asyncio.run(processes.stream(["sh", "-c", "echo $$ > " + sys.argv[1] + "; exec sleep 60"], print))
 """
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
 
 
 async def pid_in(file: Path) -> int:

@@ -20,6 +20,7 @@ from innerloop.events import Event, StepDone, StepFailed, StepOutput
 from innerloop.processes import stream
 from innerloop.project import DevTarget, SyncAction
 from tests.dev.sync_containers import CONTAINER, Developed
+from tests.running import is_running
 from tests.waiting import until
 
 
@@ -303,11 +304,6 @@ async def test_the_end_of_a_session_ends_a_command_of_this_machine_and_its_child
     child = int((tmp_path / "child").read_text())
     await until(lambda: not is_running(child))
     assert [failure.message for failure in followed.failed()] == ["interrupted"]
-
-
-def is_running(process: int) -> bool:
-    stat = Path(f"/proc/{process}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def following_up(folder: Path, action: SyncAction) -> Developed:

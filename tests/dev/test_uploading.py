@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from innerloop.dev.sync.state import SyncState
 from innerloop.dev.sync.uploading import upload
-from innerloop.events import Event, Notice, StepDone, StepFailed, Synced, SyncStream
+from innerloop.events import Notice, StepDone, StepFailed, Synced, SyncStream
 from innerloop.kube import execution
 from innerloop.kube.client import Client
 from innerloop.project import DevTarget, SyncAction, SyncPath
-from tests.dev.service import sync_files
+from tests.dev.service import Service, sync_files
 from tests.kube import pods
 from tests.waiting import until
 
@@ -25,27 +24,16 @@ pytestmark = pytest.mark.cluster
 LABELS = {"app": "theirs"}
 
 
-class Theirs:
+class Theirs(Service):
     """A pod that somebody else made, and the sync of a folder into it."""
 
-    def __init__(self, client: Client, namespace: str, local: Path) -> None:
-        self.client = client
-        self.namespace = namespace
-        self.local = local
-        self.events: list[Event] = []
-        self.state = SyncState()
-
-    async def run(self, command: str) -> str:
-        result = await execution.run(self.client, self.namespace, "theirs", "app", ["sh", "-c", command])
-        assert result.code == 0, result.stderr
-        return result.stdout.decode()
-
-    def notices(self) -> list[Notice]:
-        return [event for event in self.events if isinstance(event, Notice)]
+    async def sh(self, command: str) -> str:
+        (container,) = self.containers
+        return (await self.run(container, "sh", "-c", command)).decode()
 
     async def interruption(self) -> SyncStream:
         def find() -> list[SyncStream]:
-            return [one for one in self.events if isinstance(one, SyncStream) and one.state == "interrupted"]
+            return [one for one in self.of(SyncStream) if one.state == "interrupted"]
 
         return (await until(find, timeout=30))[0]
 
@@ -85,14 +73,14 @@ async def test_files_are_synced_to_a_pod_of_others(start: Start, image: str) -> 
     theirs = await start(pods.container("app", image=image))
     await until(lambda: theirs.state.in_sync, timeout=30)
     (theirs.local / "second.txt").write_text("2")
-    await until(lambda: len([event for event in theirs.events if isinstance(event, Synced)]) > 1)
-    assert await theirs.run("cat /tmp/app/*.txt") == "12"
+    await until(lambda: len(theirs.of(Synced)) > 1)
+    assert await theirs.sh("cat /tmp/app/*.txt") == "12"
 
 
 async def test_it_is_told_once_and_what_has_no_effect(start: Start) -> None:
     theirs = await start(pods.container("app"), target={"restart": ("*.py",), "command": ("x",)})
     await until(lambda: theirs.state.in_sync, timeout=30)
-    (notice,) = theirs.notices()
+    (notice,) = theirs.of(Notice)
     assert "theirs was not set up for development: the helper was copied to /tmp/.loop-helper-" in notice.message
     assert notice.detail.endswith("command, restart have no effect")
 
@@ -104,9 +92,9 @@ async def test_commands_follow_and_signals_fail_in_a_pod_of_others(start: Start)
     )
     theirs = await start(pods.container("app"), target={"actions": actions})
     await until(lambda: theirs.state.in_sync, timeout=30)
-    assert await theirs.run("cat /tmp/copied") == "1"
-    assert [event.step for event in theirs.events if isinstance(event, StepDone)] == ["action/web/theirs/0"]
-    assert [event.step for event in theirs.events if isinstance(event, StepFailed)] == ["action/web/theirs/1"]
+    assert await theirs.sh("cat /tmp/copied") == "1"
+    assert [event.step for event in theirs.of(StepDone)] == ["action/web/theirs/0"]
+    assert [event.step for event in theirs.of(StepFailed)] == ["action/web/theirs/1"]
 
 
 async def test_a_folder_that_cannot_be_written_is_passed_over(start: Start) -> None:
@@ -117,7 +105,7 @@ async def test_a_folder_that_cannot_be_written_is_passed_over(start: Start) -> N
     volumes = [{"name": "own", "emptyDir": {}}, {"name": "files", "emptyDir": {}}]
     theirs = await start(container, volumes=volumes)
     await until(lambda: theirs.state.in_sync, timeout=30)
-    assert "/var/tmp/.loop-helper-" in theirs.notices()[0].message
+    assert "/var/tmp/.loop-helper-" in theirs.of(Notice)[0].message
 
 
 async def test_nowhere_to_write_is_told(start: Start) -> None:
@@ -164,9 +152,12 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
         found = await execution.run(client, namespace, "theirs", "app", ["ls", "-A", "/tmp"])
         return found.stdout.decode().split()
 
+    async def begun() -> bool:
+        return any(name.startswith(".loop-helper-") for name in await files())
+
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(upload(client, namespace, container), name="upload")
-        await until(files, timeout=30, every=0.01)
+        await until(begun, timeout=30, every=0.01)
         task.cancel()
 
     async def nothing() -> bool:

@@ -7,35 +7,28 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.gitops.forge.pulls import Pulls
 from tests.gitops.forge.repository import AlreadyThere, Pull, Refused, Repository, Status
-from tests.gitops.forge.server import TOKEN, Forge
-
-_REPOSITORY = "/api/v1/repos/{owner}/{name}"
+from tests.gitops.forge.server import TOKEN
 
 
-class Gitea:
-    forge: Forge
+class Gitea(Pulls):
+    prefix = "/api/v1"
+    page_size = "limit"
+    changed_status = 201
 
     def __init__(self, repository: Repository) -> None:
-        self.repository = repository
+        super().__init__(repository)
         self.organization_labels = ["team/shop"]
 
     def routes(self) -> Sequence[web.RouteDef]:
+        repository = f"{self.prefix}/repos/{{owner}}/{{name}}"
         return [
-            web.get(f"{_REPOSITORY}/pulls", self.listed),
-            web.post(f"{_REPOSITORY}/pulls", self.created),
-            web.get(f"{_REPOSITORY}/pulls/{{number}}", self.shown),
-            web.patch(f"{_REPOSITORY}/pulls/{{number}}", self.changed),
-            web.get(f"{_REPOSITORY}/pulls/{{number}}/reviews", self.reviews),
-            web.post(f"{_REPOSITORY}/pulls/{{number}}/requested_reviewers", self.asked),
-            web.get(f"{_REPOSITORY}/labels", self.labels),
-            web.post(f"{_REPOSITORY}/labels", self.label_made),
-            web.get("/api/v1/orgs/{owner}/labels", self.labels_of_organization),
-            web.post(f"{_REPOSITORY}/issues/{{number}}/labels", self.labelled),
-            web.post(f"{_REPOSITORY}/issues/{{number}}/comments", self.commented),
-            web.get(f"{_REPOSITORY}/commits/{{commit}}/pull", self.of_commit),
-            web.get(f"{_REPOSITORY}/commits/{{commit}}/status", self.status),
-            web.post(f"{_REPOSITORY}/statuses/{{commit}}", self.status_set),
+            *super().routes(),
+            web.get(f"{repository}/labels", self.labels),
+            web.post(f"{repository}/labels", self.label_made),
+            web.get(f"{self.prefix}/orgs/{{owner}}/labels", self.labels_of_organization),
+            web.get(f"{repository}/commits/{{commit}}/pull", self.of_commit),
         ]
 
     def logged_in(self, request: web.Request) -> bool:
@@ -53,9 +46,6 @@ class Gitea:
     def refusal(self, error: Refused) -> web.Response:
         status = 409 if isinstance(error, AlreadyThere) else 422
         return web.json_response({"message": f"pull request: {error}"}, status=status)
-
-    def _pull(self, request: web.Request) -> Pull:
-        return self.repository.pull(int(request.match_info["number"]))
 
     def _all_labels(self) -> list[str]:
         return [*self.organization_labels, *self.repository.labels]
@@ -91,21 +81,6 @@ class Gitea:
         page, links = self.forge.page(request, found, "limit")
         return web.json_response(page, headers=links)
 
-    async def created(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        pull = self.repository.add(body["head"], body["base"], body["title"], body["body"])
-        return web.json_response(self._json(pull), status=201)
-
-    async def shown(self, request: web.Request) -> web.Response:
-        return web.json_response(self._json(self._pull(request)))
-
-    async def changed(self, request: web.Request) -> web.Response:
-        pull, body = self._pull(request), await request.json()
-        pull.title, pull.body = body.get("title", pull.title), body.get("body", pull.body)
-        if body.get("state") == "closed":
-            self.repository.close(pull)
-        return web.json_response(self._json(pull), status=201)
-
     async def reviews(self, request: web.Request) -> web.Response:
         pull = self._pull(request)
         states = {name: "COMMENT" if name in pull.reviewed else "REQUEST_REVIEW" for name in pull.reviewers}
@@ -135,10 +110,6 @@ class Gitea:
         pull.labels += [names[number] for number in numbers if names[number] not in pull.labels]
         return web.json_response([self._label(name) for name in pull.labels])
 
-    async def commented(self, request: web.Request) -> web.Response:
-        self._pull(request).comments.append((await request.json())["body"])
-        return web.json_response({"id": 1}, status=201)
-
     async def of_commit(self, request: web.Request) -> web.Response:
         commit = request.match_info["commit"]
         found = [pull for pull in self.repository.pulls if pull.merge_commit == commit]
@@ -146,25 +117,15 @@ class Gitea:
             return web.json_response({"message": "The target couldn't be found."}, status=404)
         return web.json_response(self._json(found[0]))
 
-    async def status(self, request: web.Request) -> web.Response:
-        statuses = [_status(status) for status in self.repository.latest(request.match_info["commit"])]
-        page, links = self.forge.page(request, statuses, "limit")
-        return web.json_response({"state": "pending", "statuses": page or None}, headers=links)
+    def _combined(self, page: Sequence[Any], total: int) -> dict[str, Any]:
+        return {"state": "pending", "statuses": page or None}
 
-    async def status_set(self, request: web.Request) -> web.Response:
-        body, commit = await request.json(), request.match_info["commit"]
-        made = self.repository.set_status(
-            commit, body["context"], body["state"], body["description"], body["target_url"]
-        )
-        return web.json_response(_status(made), status=201)
-
-
-def _status(status: Status) -> dict[str, Any]:
-    # written as `state`, read as `status`
-    return {
-        "id": status.number,
-        "context": status.context,
-        "status": status.state,
-        "description": status.description,
-        "target_url": status.url,
-    }
+    def _status(self, status: Status) -> dict[str, Any]:
+        # written as `state`, read as `status`
+        return {
+            "id": status.number,
+            "context": status.context,
+            "status": status.state,
+            "description": status.description,
+            "target_url": status.url,
+        }

@@ -7,32 +7,18 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.gitops.forge.repository import AlreadyThere, Pull, Refused, Repository, Status
-from tests.gitops.forge.server import TOKEN, Forge
+from tests.gitops.forge.pulls import Pulls
+from tests.gitops.forge.repository import AlreadyThere, Pull, Refused, Status
+from tests.gitops.forge.server import TOKEN
 
-_REPOSITORY = "/api/v3/repos/{owner}/{name}"
 
-
-class GitHub:
-    forge: Forge
-
-    def __init__(self, repository: Repository) -> None:
-        self.repository = repository
+class GitHub(Pulls):
+    prefix = "/api/v3"
+    page_size = "per_page"
 
     def routes(self) -> Sequence[web.RouteDef]:
-        return [
-            web.get(f"{_REPOSITORY}/pulls", self.listed),
-            web.post(f"{_REPOSITORY}/pulls", self.created),
-            web.get(f"{_REPOSITORY}/pulls/{{number}}", self.shown),
-            web.patch(f"{_REPOSITORY}/pulls/{{number}}", self.changed),
-            web.get(f"{_REPOSITORY}/pulls/{{number}}/reviews", self.reviews),
-            web.post(f"{_REPOSITORY}/pulls/{{number}}/requested_reviewers", self.asked),
-            web.post(f"{_REPOSITORY}/issues/{{number}}/labels", self.labelled),
-            web.post(f"{_REPOSITORY}/issues/{{number}}/comments", self.commented),
-            web.get(f"{_REPOSITORY}/commits/{{commit}}/pulls", self.of_commit),
-            web.get(f"{_REPOSITORY}/commits/{{commit}}/status", self.status),
-            web.post(f"{_REPOSITORY}/statuses/{{commit}}", self.status_set),
-        ]
+        of_commit = web.get(f"{self.prefix}/repos/{{owner}}/{{name}}/commits/{{commit}}/pulls", self.of_commit)
+        return [*super().routes(), of_commit]
 
     def logged_in(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {TOKEN}"
@@ -50,9 +36,6 @@ class GitHub:
             words = "A pull request already exists for acme:branch."
         wrong = {"resource": "PullRequest", "code": "custom", "message": words}
         return web.json_response({"message": "Validation Failed", "errors": [wrong]}, status=422)
-
-    def _pull(self, request: web.Request) -> Pull:
-        return self.repository.pull(int(request.match_info["number"]))
 
     def _json(self, pull: Pull) -> dict[str, Any]:
         waiting = [name for name in pull.reviewers if name not in pull.reviewed]
@@ -87,21 +70,6 @@ class GitHub:
         page, links = self.forge.page(request, found, "per_page")
         return web.json_response(page, headers=links)
 
-    async def created(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        pull = self.repository.add(body["head"], body["base"], body["title"], body["body"])
-        return web.json_response(self._json(pull), status=201)
-
-    async def shown(self, request: web.Request) -> web.Response:
-        return web.json_response(self._json(self._pull(request)))
-
-    async def changed(self, request: web.Request) -> web.Response:
-        pull, body = self._pull(request), await request.json()
-        pull.title, pull.body = body.get("title", pull.title), body.get("body", pull.body)
-        if body.get("state") == "closed":
-            self.repository.close(pull)
-        return web.json_response(self._json(pull))
-
     async def reviews(self, request: web.Request) -> web.Response:
         reviews = [{"id": 1, "user": _user(name), "state": "COMMENTED"} for name in self._pull(request).reviewed]
         return web.json_response(reviews)
@@ -116,45 +84,29 @@ class GitHub:
         pull.labels += [name for name in (await request.json())["labels"] if name not in pull.labels]
         return web.json_response([{"id": 1, "name": name} for name in pull.labels])
 
-    async def commented(self, request: web.Request) -> web.Response:
-        self._pull(request).comments.append((await request.json())["body"])
-        return web.json_response({"id": 1}, status=201)
-
     async def of_commit(self, request: web.Request) -> web.Response:
         pulls = self.repository.of_commit(request.match_info["commit"])
         if not pulls:
             return web.json_response({"message": "No commit found for SHA"}, status=422)
         return web.json_response([self._json(pull) for pull in pulls])
 
-    async def status(self, request: web.Request) -> web.Response:
-        statuses = [_status(status) for status in self.repository.latest(request.match_info["commit"])]
-        page, links = self.forge.page(request, statuses, "per_page")
-        combined = {"state": "pending", "statuses": page, "total_count": len(statuses)}
-        return web.json_response(combined, headers=links)
+    def _combined(self, page: Sequence[Any], total: int) -> dict[str, Any]:
+        return {"state": "pending", "statuses": page, "total_count": total}
 
     async def status_set(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        if len(body["description"]) > 140:
+        if len((await request.json())["description"]) > 140:
             raise Refused("description is too long (maximum is 140 characters)")
-        made = self.repository.set_status(
-            request.match_info["commit"],
-            body["context"],
-            body["state"],
-            body["description"],
-            body.get("target_url", ""),
-        )
-        return web.json_response(_status(made), status=201)
+        return await super().status_set(request)
+
+    def _status(self, status: Status) -> dict[str, Any]:
+        return {
+            "id": status.number,
+            "context": status.context,
+            "state": status.state,
+            "description": status.description or None,
+            "target_url": status.url or None,
+        }
 
 
 def _user(login: str) -> dict[str, Any]:
     return {"login": login, "id": 1, "type": "User", "site_admin": False}
-
-
-def _status(status: Status) -> dict[str, Any]:
-    return {
-        "id": status.number,
-        "context": status.context,
-        "state": status.state,
-        "description": status.description or None,
-        "target_url": status.url or None,
-    }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from innerloop.gitops.forges import wording
 from innerloop.gitops.forges.address import Address
 from innerloop.gitops.forges.answers import Answer, Dialect, Scopes, message_words
-from innerloop.gitops.forges.errors import Conflict, Invalid, NotFound
-from innerloop.gitops.forges.forge import CommitState, CommitStatus, Proposal, PullRequest, adopted
-from innerloop.gitops.forges.http import Api
+from innerloop.gitops.forges.errors import NotFound
+from innerloop.gitops.forges.forge import CommitState, CommitStatus, Proposal, PullRequest
+from innerloop.gitops.forges.pulls import Pulls
 from innerloop.gitops.forges.tokens import Token
 
 TITLE, BODY, DESCRIPTION = 255, 65_000, 255
@@ -51,35 +52,12 @@ def _scopes(answer: Answer) -> Scopes | None:
 DIALECT = Dialect("Gitea", message_words, _scopes, "it takes a token with `write:repository` and `write:issue`")
 
 
-class Gitea:
+class Gitea(Pulls):
     name = "Gitea"
-
-    def __init__(self, api: Api, address: Address) -> None:
-        self._api = api
-        self._owner, repository = address.owner_and_name(self.name)
-        self._repository = f"repos/{quote(self._owner)}/{quote(repository)}"
 
     async def find(self, head: str, base: str) -> PullRequest | None:
         # pulls/BASE/HEAD would give one at random where a branch was proposed more than once
         return await self._newest("open", head, base) or await self._newest("closed", head, base)
-
-    async def create(self, proposal: Proposal) -> PullRequest:
-        wanted = {"head": proposal.head, "base": proposal.base, **_texts(proposal)}
-        try:
-            made = await self._api.post(f"{self._repository}/pulls", wanted)
-        except (Conflict, Invalid) as refused:
-            return await adopted(self, proposal, refused)
-        return await self._dressed(made, proposal)
-
-    async def update(self, number: int, proposal: Proposal) -> PullRequest:
-        return await self._dressed(await self._api.patch(self._pull(number), _texts(proposal)), proposal)
-
-    async def close(self, number: int, reason: str) -> None:
-        if (await self._api.get(self._pull(number)))["state"] != "open":
-            return
-        await self._api.patch(self._pull(number), {"state": "closed"})
-        if reason:
-            await self._api.post(f"{self._repository}/issues/{number}/comments", {"body": reason})
 
     async def of_commit(self, commit: str) -> PullRequest | None:
         try:
@@ -105,9 +83,6 @@ class Gitea:
         }
         await self._api.post(f"{self._repository}/statuses/{commit}", wanted, repeatable=True)
 
-    def _pull(self, number: int) -> str:
-        return f"{self._repository}/pulls/{number}"
-
     async def _newest(self, state: str, head: str, base: str) -> PullRequest | None:
         left = PAGES_OF_ENDED if state == "closed" else -1
         async for page in self._api.pages(f"{self._repository}/pulls", {"state": state, "limit": PAGE}):
@@ -120,26 +95,23 @@ class Gitea:
                 break
         return None
 
-    async def _dressed(self, pull: Any, proposal: Proposal) -> PullRequest:
-        """Give it the labels and reviewers that it lacks."""
-        number = pull["number"]
-        there = {label["name"].casefold() for label in pull["labels"] or []}
-        if labels := [label for label in proposal.labels if label.casefold() not in there]:
-            ids = await self._label_ids(labels)
-            await self._api.post(f"{self._repository}/issues/{number}/labels", {"labels": ids}, repeatable=True)
-        if proposal.reviewers and (reviewers := await self._unasked(pull, proposal.reviewers)):
-            asked = {"reviewers": reviewers}
-            await self._api.post(f"{self._pull(number)}/requested_reviewers", asked, repeatable=True)
-        return _pull_request(pull)
+    def _read(self, data: Any) -> PullRequest:
+        return _pull_request(data)
 
-    async def _unasked(self, pull: Any, reviewers: tuple[str, ...]) -> list[str]:
+    def _texts(self, proposal: Proposal) -> dict[str, str]:
+        return {"title": wording.title(proposal.title, TITLE), "body": wording.body(proposal.body, BODY, self.name)}
+
+    def _request(self, reviewers: Sequence[str]) -> dict[str, Sequence[str]]:
+        return {"reviewers": reviewers}
+
+    async def _unasked(self, pull: Any, reviewers: Sequence[str]) -> list[str]:
         # those who are asked and have not answered are among the reviews, too
         asked = {pull["user"]["login"].casefold()}
         async for page in self._api.pages(f"{self._pull(pull['number'])}/reviews", {"limit": PAGE}):
             asked |= {review["user"]["login"].casefold() for review in page if review["user"]}
         return [name for name in reviewers if name.casefold() not in asked]
 
-    async def _label_ids(self, names: list[str]) -> list[int]:
+    async def _labels_to_add(self, names: Sequence[str]) -> list[int]:
         """Labels go by id: those of the repository, those of its organization, and new ones for the rest."""
         known = await self._labels(f"{self._repository}/labels")
         if any(name.casefold() not in known for name in names):
@@ -157,10 +129,6 @@ class Gitea:
     async def _labels(self, path: str) -> dict[str, int]:
         pages = self._api.pages(path, {"limit": PAGE})
         return {label["name"].casefold(): label["id"] async for page in pages for label in page}
-
-
-def _texts(proposal: Proposal) -> dict[str, str]:
-    return {"title": wording.title(proposal.title, TITLE), "body": wording.body(proposal.body, BODY, "Gitea")}
 
 
 def _pull_request(data: Any) -> PullRequest:

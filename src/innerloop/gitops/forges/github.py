@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from innerloop.gitops.forges import wording
 from innerloop.gitops.forges.address import Address
 from innerloop.gitops.forges.answers import Answer, Dialect, Scopes, message_words
-from innerloop.gitops.forges.errors import Conflict, Invalid
-from innerloop.gitops.forges.forge import CommitStatus, Proposal, PullRequest, adopted
-from innerloop.gitops.forges.http import Api
+from innerloop.gitops.forges.errors import Invalid
+from innerloop.gitops.forges.forge import CommitStatus, Proposal, PullRequest
+from innerloop.gitops.forges.pulls import Pulls
 from innerloop.gitops.forges.tokens import Token
 
 TITLE, BODY, DESCRIPTION = 256, 65_536, 140
@@ -53,13 +53,8 @@ DIALECT = Dialect(
 )
 
 
-class GitHub:
+class GitHub(Pulls):
     name = "GitHub"
-
-    def __init__(self, api: Api, address: Address) -> None:
-        self._api = api
-        self._owner, repository = address.owner_and_name(self.name)
-        self._repository = f"repos/{quote(self._owner)}/{quote(repository)}"
 
     async def find(self, head: str, base: str) -> PullRequest | None:
         # without its owner, the head would be ignored
@@ -70,24 +65,6 @@ class GitHub:
             if found:
                 return _pull_request(found[0])
         return None
-
-    async def create(self, proposal: Proposal) -> PullRequest:
-        wanted = {"head": proposal.head, "base": proposal.base, **_texts(proposal)}
-        try:
-            made = await self._api.post(f"{self._repository}/pulls", wanted)
-        except (Conflict, Invalid) as refused:
-            return await adopted(self, proposal, refused)
-        return await self._dressed(made, proposal)
-
-    async def update(self, number: int, proposal: Proposal) -> PullRequest:
-        return await self._dressed(await self._api.patch(self._pull(number), _texts(proposal)), proposal)
-
-    async def close(self, number: int, reason: str) -> None:
-        if (await self._api.get(self._pull(number)))["state"] != "open":
-            return
-        await self._api.patch(self._pull(number), {"state": "closed"})
-        if reason:
-            await self._api.post(f"{self._repository}/issues/{number}/comments", {"body": reason})
 
     async def of_commit(self, commit: str) -> PullRequest | None:
         try:
@@ -115,24 +92,22 @@ class GitHub:
         }
         await self._api.post(f"{self._repository}/statuses/{commit}", wanted, repeatable=True)
 
-    def _pull(self, number: int) -> str:
-        return f"{self._repository}/pulls/{number}"
+    def _read(self, data: Any) -> PullRequest:
+        return _pull_request(data)
 
-    async def _dressed(self, pull: Any, proposal: Proposal) -> PullRequest:
-        """Give it the labels and reviewers that it lacks."""
-        number = pull["number"]
-        there = {label["name"].casefold() for label in pull["labels"]}
-        if labels := [label for label in proposal.labels if label.casefold() not in there]:
-            await self._api.post(f"{self._repository}/issues/{number}/labels", {"labels": labels}, repeatable=True)
-        if proposal.reviewers and (wanted := await self._unasked(pull, proposal.reviewers)):
-            people = [name for name in wanted if "/" not in name]
-            teams = [name.partition("/")[2] for name in wanted if "/" in name]
-            asked = {"reviewers": people, "team_reviewers": teams}
-            await self._api.post(f"{self._pull(number)}/requested_reviewers", asked, repeatable=True)
-        return _pull_request(pull)
+    def _texts(self, proposal: Proposal) -> dict[str, str]:
+        return {"title": wording.title(proposal.title, TITLE), "body": wording.body(proposal.body, BODY, self.name)}
 
-    async def _unasked(self, pull: Any, reviewers: tuple[str, ...]) -> list[str]:
-        """Those who were never asked: whoever has reviewed is no longer among the asked, and is not asked again."""
+    async def _labels_to_add(self, names: Sequence[str]) -> Sequence[str]:
+        return names
+
+    def _request(self, reviewers: Sequence[str]) -> dict[str, list[str]]:
+        people = [name for name in reviewers if "/" not in name]
+        teams = [name.partition("/")[2] for name in reviewers if "/" in name]
+        return {"reviewers": people, "team_reviewers": teams}
+
+    async def _unasked(self, pull: Any, reviewers: Sequence[str]) -> list[str]:
+        # whoever has reviewed is no longer among the asked, and is not asked again
         asked = {user["login"].casefold() for user in [pull["user"], *pull["requested_reviewers"]]}
         asked |= {f"{self._owner}/{team['slug']}".casefold() for team in pull["requested_teams"]}
         if all(name.casefold() in asked for name in reviewers):
@@ -140,10 +115,6 @@ class GitHub:
         async for page in self._api.pages(f"{self._pull(pull['number'])}/reviews", {"per_page": 100}):
             asked |= {review["user"]["login"].casefold() for review in page if review["user"]}
         return [name for name in reviewers if name.casefold() not in asked]
-
-
-def _texts(proposal: Proposal) -> dict[str, str]:
-    return {"title": wording.title(proposal.title, TITLE), "body": wording.body(proposal.body, BODY, "GitHub")}
 
 
 def _pull_request(data: Any) -> PullRequest:
