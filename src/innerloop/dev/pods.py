@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -26,16 +26,24 @@ class PodContainer(NamedTuple):
 
 
 async def follow_pods(
-    client: Client, *, namespace: str, selector: str, target: str, foreign: DevTarget | None = None
+    client: Client,
+    *,
+    namespace: str,
+    selector: str,
+    target: str,
+    foreign: DevTarget | None = None,
+    on_pods: Callable[[list[Pod]], None] = lambda pods: None,
 ) -> AsyncGenerator[tuple[PodContainer, ...], None]:
     """The running containers of a dev target, oldest pod first: at once (maybe none), then at each change.
 
     Terminating pods count no more. The dev overlay tells on each pod which containers a target means; an empty
-    ``target`` means all containers. ``foreign`` is a target whose pods have no overlay. Raises what ``watch`` raises.
+    ``target`` means all containers. ``foreign`` is a target whose pods have no overlay. ``on_pods`` gets all pods, also
+    those that have ended, at each change. Raises what ``watch`` raises.
     """
     before: tuple[PodContainer, ...] | None = None
     async with aclosing(pods_of(client, namespace=namespace, selector=selector)) as changes:
         async for pods in changes:
+            on_pods(pods)
             now = tuple(one for pod in pods for one in running_containers(pod, target, foreign))
             if now != before:
                 yield now

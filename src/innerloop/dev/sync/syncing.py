@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from innerloop.dev import helper
-from innerloop.dev.pods import PodContainer, follow_pods
+from innerloop.dev.evictions import Evictions
+from innerloop.dev.pods import Pod, PodContainer, follow_pods
 from innerloop.dev.restarting import no_helper
 from innerloop.dev.sync.actions import Surroundings
 from innerloop.dev.sync.beginning import Beginning
@@ -116,6 +117,7 @@ class _Syncing:
         self._shared = Shared(files.tree, files.carrying, beginning, files.tell)
         self._containers: dict[PodContainer, tuple[ContainerSync, asyncio.Task[None]]] = {}
         self._told_upload = False
+        self._evictions = Evictions(self._target.name)
         state.begin(files.catch_up)
 
     def end(self) -> None:
@@ -132,6 +134,7 @@ class _Syncing:
             selector=selector,
             target=self._target.name,
             foreign=self._target if self._scope.foreign else None,
+            on_pods=self._tell_evictions,
         )
         async with aclosing(changes):
             async for running in changes:
@@ -208,6 +211,10 @@ class _Syncing:
     ) -> None:
         if self._state.set(container, one, state, error):
             self._tell_stream(container, state, error)
+
+    def _tell_evictions(self, pods: list[Pod]) -> None:
+        for notice in self._evictions.news(pods):
+            self._emit(notice)
 
     def _drop(self, container: PodContainer) -> None:
         one, task = self._containers.pop(container)
