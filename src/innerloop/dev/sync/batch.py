@@ -42,11 +42,13 @@ def make_batch(
     remote: Mapping[Key, Entry],
     not_renamed: Collection[Key] = (),
     is_guarded: Callable[[Key, bool], bool] = lambda key, folder: False,
+    first: Collection[Key] = (),
 ) -> Batch:
     """The operations for some keys; ``remote`` is what the container is known to have.
 
     A file that vanished and another that appeared with the same content and mode are a rename, unless ``not_renamed``
-    has the new one. ``is_guarded`` tells where only what is known may be changed, of a path or a folder.
+    has the new one. ``is_guarded`` tells where only what is known may be changed, of a path or a folder. ``first`` is
+    what goes, if it does, before anything comes.
     """
     gone: list[Key] = []
     batch = Batch([], [], [], [], [], [], {}, {})
@@ -66,11 +68,11 @@ def make_batch(
             batch.modes.append(key)
             batch.wanted[key] = entry
     filled = set(batch.contents)
-    _pair_renames(batch, gone, remote, not_renamed)
+    _pair_renames(batch, [key for key in gone if key not in first], remote, not_renamed)
     renamed = {old for old, _ in batch.renames}
     for key in reversed(gone):
         if key not in renamed:
-            makes_place = not filled.isdisjoint(above(key))
+            makes_place = key in first or not filled.isdisjoint(above(key))
             (batch.making_place if makes_place else batch.deletions).append(key)
     return batch
 

@@ -13,6 +13,7 @@ from innerloop.dev.sync.actions import ContainerActions, Surroundings
 from innerloop.dev.sync.batch import make_batch
 from innerloop.dev.sync.beginning import Beginning
 from innerloop.dev.sync.carrying import Carrying
+from innerloop.dev.sync.case_clashes import CaseClashes
 from innerloop.dev.sync.comparing import compare_sent
 from innerloop.dev.sync.connection import Answer, Connection
 from innerloop.dev.sync.delivered import Delivered, Done
@@ -74,6 +75,8 @@ class ContainerSync:
         self._pending = Pending()
         self._delivered = Delivered(shared.tree, self._remote, self._taking, self.mark)
         self._reports = SendingReports(target.name, container, shared.tree.roots, emit)
+        self._clashes = CaseClashes(shared.tree, self._remote, self._reports.clash)
+        self._taking.is_another_spelling = self._clashes.is_another_spelling
         self._process = DevelopedProcess(target, container, emit, self._tell_live)
         self._actions: ContainerActions | None = None
         if target.actions and surroundings:
@@ -172,6 +175,7 @@ class ContainerSync:
         self._remote.update(sent)
         if shared.carrying.taken_roots:
             await self._taking.compare(connection, welcome)
+        self._clashes.compared()
         self._compared = True
 
     async def _send_changes(self, connection: Connection) -> None:
@@ -191,7 +195,8 @@ class ContainerSync:
         delivered, carrying = self._delivered, self._shared.carrying
         async with self._taking.turn:
             wanted = {key for key in (*marked.keys, *delivered.obstructed) if self._may_send(key)}
-            batch = make_batch(wanted, self._tree, self._remote, delivered.not_renamed, carrying.takes)
+            now, later, first = await self._clashes.sort_out(connection, wanted)
+            batch = make_batch(now, self._tree, self._remote, delivered.not_renamed, carrying.takes, first)
             if not batch and not initial:
                 return None
             owed = delivered.begin(batch)
@@ -199,6 +204,9 @@ class ContainerSync:
             done, unfinished = await send_batch(batch, source, connection.add, self._reports.progress)
             failed = await connection.commit() if batch else []
             self._reports.failures(delivered.settle(batch, done, failed, marked.since))
+            if done and later:
+                delivered.is_repeated = True
+                self.mark(later, marked.since)
         delivered.leave_to_writers(unfinished, marked.since)
         arrived = {key: self._remote.get(key) for key in owed if key not in delivered.failures} | done
         restart, actions = self._take_arrived(arrived)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from innerloop.dev.pods import PodContainer
-from innerloop.dev.sync.local_tree import SyncRoot
+from innerloop.dev.sync.local_tree import Key, SyncRoot
 from innerloop.dev.sync.names import shown
 from innerloop.dev.sync.protocol import Failed, Reason
 from innerloop.events import Notice
@@ -35,6 +35,17 @@ def notices(
             message=f"{service}: not synced to {container.pod}/{container.container}: {named}: {explanation.message}",
             hint=explanation.hint,
         )
+
+
+def clash_notice(lost: Key, kept: Key, roots: Sequence[SyncRoot], container: PodContainer, service: str) -> Notice:
+    """Of two names that the container takes for one."""
+    place = f"{roots[lost.root].remote.rstrip('/')}/{shown(lost.path)}"
+    return Notice(
+        level="error",
+        message=f"{service}: not synced to {container.pod}/{container.container}: {place}: it is the same file there as"
+        f" {shown(kept.path)}, which is synced",
+        hint="the file system there does not tell upper from lower case: rename one of them",
+    )
 
 
 def explain(failure: Failed, remote: str, service: str, uid: int) -> Explanation:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from innerloop.dev.pods import PodContainer
 from innerloop.dev.sync.batch import Batch
 from innerloop.dev.sync.delivered import Done
-from innerloop.dev.sync.failures import notices
-from innerloop.dev.sync.local_tree import FOLDER, SyncRoot
+from innerloop.dev.sync.failures import clash_notice, notices
+from innerloop.dev.sync.local_tree import FOLDER, Key, SyncRoot
 from innerloop.dev.sync.names import shown
 from innerloop.dev.sync.protocol import Failed
 from innerloop.dev.sync.sending import Progress
@@ -60,6 +60,9 @@ class SendingReports:
     def failures(self, failures: Iterable[Failed]) -> None:
         for notice in notices(failures, self._roots, self._container, self._service, self.uid):
             self._emit(notice)
+
+    def clash(self, lost: Key, kept: Key) -> None:
+        self._emit(clash_notice(lost, kept, self._roots, self._container, self._service))
 
     def problems(self, failures: Iterable[Failed]) -> list[str]:
         """The same as text."""

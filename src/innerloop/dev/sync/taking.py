@@ -69,6 +69,8 @@ class Taking:
         """No path waits for being taken before it can be sent."""
         self.settled.set()
         self.on_settled: Callable[[], None] = lambda: None
+        self.is_another_spelling: Callable[[Key], bool] = lambda key: False
+        """Of what is seen in the container, what is not there under that name."""
         self._disputed: set[Key] = set()
         self._postponed: set[Key] = set()
         """What changed again while it was being taken."""
@@ -233,6 +235,7 @@ class Taking:
         at.update(below(self._base, changed))
         at.update(below(self._tree.entries, {Key(root, b"") for root in roots}))
         seen.add(scanned)
+        seen.forget([key for key in seen.entries if self.is_another_spelling(key)])
         return seen, {key for key in at if self._is_judged(key, seen)}
 
     def _is_judged(self, key: Key, seen: Seen) -> bool:
