@@ -10,7 +10,6 @@
 
 #include "helper.h"
 
-#define ONLY_NEW 1 /* RENAME_NOREPLACE, renameat2(2) */
 #define EXCHANGE 2 /* RENAME_EXCHANGE */
 
 static bool is_root(void) {
@@ -61,13 +60,15 @@ static int move_to_new(int from_folder, const char *from, int folder, const char
     return renameat(from_folder, from, folder, name) == 0 ? 0 : errno;
 }
 
-void temporary_name(char name[TEMPORARY_SIZE]) {
+static void name_by_number(char name[TEMPORARY_SIZE], const char *suffix) {
     static unsigned count;
     static long process;
     if (!process)
         process = (long)getpid();
-    snprintf(name, TEMPORARY_SIZE, TEMPORARY_PREFIX "%ld-%u.tmp", process, ++count);
+    snprintf(name, TEMPORARY_SIZE, TEMPORARY_PREFIX "%ld-%u%s", process, ++count, suffix);
 }
+
+void temporary_name(char name[TEMPORARY_SIZE]) { name_by_number(name, TEMPORARY_SUFFIX); }
 
 /* Whether a rename moved what was looked at. (It also sets the ctime, so that says nothing.) */
 static bool is_what_was(const struct stat *was, int folder, const char *name) {
@@ -90,9 +91,28 @@ static int replace_what_was(int from_folder, const char *from, int folder, const
     return syscall(SYS_renameat2, from_folder, from, folder, name, EXCHANGE) == 0 ? E_CHANGED : errno;
 }
 
+static bool is_same_file(int folder, const char *name, const struct stat *file) {
+    struct stat found;
+    return fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_dev == file->st_dev
+        && found.st_ino == file->st_ino;
+}
+
+/* What is exchanged with it is the container's for a moment, and not ours to lose if this process is killed then. */
+static int replace_by_temporary(int folder, const char *temporary, const char *name, const struct stat *was) {
+    struct stat ours;
+    char aside[TEMPORARY_SIZE];
+    name_by_number(aside, ASIDE_SUFFIX);
+    if (fstatat(folder, temporary, &ours, AT_SYMLINK_NOFOLLOW) != 0 || renameat(folder, temporary, folder, aside) != 0)
+        return errno;
+    int error = replace_what_was(folder, aside, folder, name, was);
+    if (error && is_same_file(folder, aside, &ours) && renameat(folder, aside, folder, temporary) != 0)
+        return errno;
+    return error;
+}
+
 static int remove_what_was(int folder, const char *name, const struct stat *was) {
     char aside[TEMPORARY_SIZE];
-    temporary_name(aside);
+    name_by_number(aside, ASIDE_SUFFIX);
     int error = move_to_new(folder, name, folder, aside);
     if (error)
         return error == ENOENT ? E_CHANGED : error;
@@ -121,7 +141,10 @@ static int move_guarded(int from_folder, const char *from, int folder, const cha
         return error;
     if (guard->kind == 'd')
         return move_to_new(from_folder, from, folder, name);
-    return exists ? replace_what_was(from_folder, from, folder, name, &was) : E_CHANGED;
+    if (!exists)
+        return E_CHANGED;
+    return is_temporary(from) ? replace_by_temporary(folder, from, name, &was)
+                              : replace_what_was(from_folder, from, folder, name, &was);
 }
 
 int move(int from_folder, const char *from, int folder, const char *name, const struct guard *guard) {
@@ -146,7 +169,7 @@ bool is_temporary(const char *name) {
         return false;
     name += process + 1;
     size_t count = strspn(name, digits);
-    return count > 0 && strcmp(name + count, ".tmp") == 0;
+    return count > 0 && (strcmp(name + count, TEMPORARY_SUFFIX) == 0 || strcmp(name + count, ASIDE_SUFFIX) == 0);
 }
 
 int target_folder(const struct target *target, const char **name) {

@@ -247,10 +247,13 @@ int change_mode(const struct target *target);
 
 /* For what writes, too: */
 
+#define ONLY_NEW 1 /* RENAME_NOREPLACE, renameat2(2) */
 #define TEMPORARY_SIZE 48
 #define TEMPORARY_PREFIX ".loop-"
+#define TEMPORARY_SUFFIX ".tmp"
+#define ASIDE_SUFFIX ".old" /* what was in the way of a guarded operation, until it is looked at once more */
 void temporary_name(char name[TEMPORARY_SIZE]);
-/* A name that files on their way have. */
+/* A name that files on their way, or out of the way, have. */
 bool is_temporary(const char *name);
 /* The folder of a target, made if need be; but not where the guard wants something to be in it already. Or -error. */
 int target_folder(const struct target *target, const char **name);
@@ -287,7 +290,7 @@ void incoming_abort(struct incoming *file);
 
 /* Mark a new file as somebody's, as long as it is open; false: somebody takes it for a leftover. */
 bool leftover_lock(int fd);
-/* Remove a temporary file unless it is somebody's. */
+/* Remove a temporary file unless it is somebody's. What was only put aside comes to light instead. */
 void leftover_remove(int folder, const char *name);
 /* Remove temporary files that are nobody's from a folder; "." is the parent itself. */
 void leftovers_remove(int parent, const char *name);

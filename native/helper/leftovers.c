@@ -46,6 +46,12 @@ void leftover_remove(int folder, const char *name) {
     struct stat found;
     if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) != 0 || may_be_about_to_move(name, &found))
         return;
+    size_t size = strlen(name);
+    if (size > strlen(ASIDE_SUFFIX) && strcmp(name + size - strlen(ASIDE_SUFFIX), ASIDE_SUFFIX) == 0) {
+        /* without its dot: so it is listed, and nobody's */
+        syscall(SYS_renameat2, folder, name, folder, name + 1, ONLY_NEW);
+        return;
+    }
     int fd = S_ISREG(found.st_mode) ? openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (S_ISLNK(found.st_mode) || (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0))
         unlinkat(folder, name, 0);

@@ -438,6 +438,14 @@ async def test_file_on_its_way_from_elsewhere_is_not_removed(
     assert (root / "a").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("way", ["compared", "listed"])
+async def test_what_a_killed_receiver_had_put_aside_comes_to_light(receiver: Start, root: Path, way: str) -> None:
+    """The container may have written it at the last moment."""
+    (root / ".loop-99999999-3.old").write_bytes(b"theirs")
+    await look_for_leftovers(await receiver(), b"", way)
+    assert [(path.name, path.read_bytes()) for path in root.iterdir()] == [("loop-99999999-3.old", b"theirs")]
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 async def test_what_another_receiver_is_about_to_rename_is_not_removed(
     receiver: Start, root: Path, tmp_path: Path, kind: str
