@@ -21,6 +21,7 @@ KINDS = {
     # Argo CD's own has no subresource
     (ARGO, "Application"): ("applications", False),
 }
+WHEN = {"lastTransitionTime": "2026-01-01T00:00:00Z"}
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -78,7 +79,7 @@ class Agents:
         status = {
             "lastAppliedRevision": f"main@sha1:{commit}",
             "lastAttemptedRevision": f"main@sha1:{attempted or commit}",
-            "conditions": [{"type": "Ready", "status": ready, "reason": reason, "message": message}],
+            "conditions": [{"type": "Ready", "status": ready, "reason": reason, "message": message, **WHEN}],
         }
         key = ObjectKey(FLUX, "Kustomization", self.namespace, "shop")
         await objects.patch(self.client, key, {"status": status}, subresource="status")

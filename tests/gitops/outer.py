@@ -33,17 +33,18 @@ gitops: {repository: '%s', layout: %s}
 
 
 class World:
-    """``shop`` on its way to ``stage``."""
+    """``shop`` on its way to ``stage``. ``url`` is the project's of the GitOps repository, which is on the disk."""
 
-    def __init__(self, folder: Path, *, namespace: str = "shop", layout: str = "folder") -> None:
+    def __init__(self, folder: Path, *, namespace: str = "shop", layout: str = "folder", url: str = "") -> None:
         self.remote = Remote(folder / "ops.git")
+        self.url = url or self.remote.url
         self.remote.commit({"README.md": "ours\n"})
         self.folder = folder / "shop"
         self.folder.mkdir()
         self.events: list[Event] = []
         self._commits = 0
         self.git("init", "--quiet")
-        (self.folder / "loop.yaml").write_text(FILE % (namespace, self.remote.url, layout))
+        (self.folder / "loop.yaml").write_text(FILE % (namespace, self.url, layout))
         self.project: Project = load(self.folder / "loop.yaml", Options(env="stage", fallback_namespace=""))
         self.place = place_of(self.project)
         if layout == "branch":

@@ -32,13 +32,14 @@ def _laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path, namespace: str) -> World:
-    return World(tmp_path, namespace=namespace)
+    # Flux reads no files
+    return World(tmp_path, namespace=namespace, url=f"https://git.example.com/{namespace}.git")
 
 
 @pytest.fixture
 async def agents(client: Client, namespace: str, world: World) -> Agents:
     await ensure_kinds(client)
-    return Agents(client, namespace, world.remote.url)
+    return Agents(client, namespace, world.url)
 
 
 async def make(world: World, agents: Agents, name: str = "web") -> None:

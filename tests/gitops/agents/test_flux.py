@@ -26,6 +26,11 @@ from tests.gitops.agents.vote import text
 
 pytestmark = pytest.mark.cluster
 
+SPECS: dict[str, dict[str, Any]] = {
+    "Kustomization": {"sourceRef": {"kind": "GitRepository", "name": "vote"}, "prune": True},
+    "HelmRelease": {"chartRef": {"kind": "HelmChart", "name": "vote"}},
+}
+"""What their definitions ask for."""
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 
 
@@ -40,7 +45,8 @@ class Applier:
     async def create(self, **spec: Any) -> None:
         metadata = {"name": self.key.name, "namespace": self.key.namespace}
         applier = {"apiVersion": self.key.api_version, "kind": self.key.kind, "metadata": metadata}
-        await objects.create(self.client, {**applier, "spec": {"interval": "5m", **spec}})
+        wanted = {"interval": "5m", **SPECS[self.key.kind], **spec}
+        await objects.create(self.client, {**applier, "spec": wanted})
         await self.apply()
 
     async def reconcile(self) -> None:
