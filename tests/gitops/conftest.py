@@ -11,12 +11,22 @@ from typing import Any
 import pytest
 
 from innerloop.gitops.forges.forge import Forge as Adapter
+from innerloop.kube.client import Client
+from tests.gitops.agents import argocd
+from tests.gitops.agents.argocd import ArgoCD
 from tests.gitops.forge.kinds import KINDS, QUICK, adapter_of
 from tests.gitops.forge.repository import Repository
 from tests.gitops.forge.server import Forge, serving
 from tests.gitops.lab import Lab, lab_at
 
 __all__ = ["KINDS", "QUICK", "adapter_of"]
+
+
+@pytest.fixture(scope="session")
+async def argo(client: Client, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ArgoCD]:
+    """Argo CD's controllers, for all tests of the run."""
+    async with argocd.running(client, kubeconfig, tmp_path_factory.mktemp("argocd")) as started:
+        yield started
 
 
 @pytest.fixture(params=KINDS)

@@ -64,6 +64,9 @@ class Remote:
     def branches(self) -> list[str]:
         return git(self.folder, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").splitlines()
 
+    def delete(self, branch: str) -> None:
+        git(self.folder, "update-ref", "-d", f"refs/heads/{branch}")
+
     def files(self, commit: str = "main") -> dict[str, str]:
         """Every file of a commit or branch."""
         names = git(self.folder, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")

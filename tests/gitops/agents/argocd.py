@@ -12,7 +12,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -122,7 +122,14 @@ class ArgoCD:
         await until(is_refreshed, timeout=30, every=0.1, what=f"{name} is refreshed")
 
 
-def source(repository: Repository, path: str, namespace: str, **policy: Any) -> dict[str, Any]:
+class Addressed(Protocol):
+    """A git repository, wherever it is."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def source(repository: Addressed, path: str, namespace: str, **policy: Any) -> dict[str, Any]:
     """The spec of an Application that keeps ``namespace`` as a folder of the repository says."""
     return {
         "project": "default",

@@ -7,18 +7,9 @@ from pathlib import Path
 import pytest
 
 from innerloop.kube import objects
-from innerloop.kube.client import Client
 from innerloop.kube.errors import NotFound
-from tests.gitops.agents import argocd
 from tests.gitops.agents.argocd import ArgoCD, Repository
 from tests.gitops.agents.vote import Vote
-
-
-@pytest.fixture(scope="session")
-async def argo(client: Client, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ArgoCD]:
-    """Argo CD's controllers, for all tests of the run."""
-    async with argocd.running(client, kubeconfig, tmp_path_factory.mktemp("argocd")) as started:
-        yield started
 
 
 @pytest.fixture

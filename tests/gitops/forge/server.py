@@ -74,7 +74,7 @@ class Forge:
         speaker.forge = self
 
     @web.middleware
-    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self.git is not None and ".git/" in request.path:
             return await self.git(request)
         body = await request.json() if request.can_read_body else None
@@ -120,7 +120,7 @@ class Forge:
 @asynccontextmanager
 async def serving(speaker: Speaker, tls: ssl.SSLContext | None = None) -> AsyncIterator[Forge]:
     forge = Forge(speaker)
-    app = web.Application(middlewares=[forge._middleware], client_max_size=4 << 20)
+    app = web.Application(middlewares=[forge.answer], client_max_size=4 << 20)
     app.add_routes(speaker.routes())
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
