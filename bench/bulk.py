@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench.cluster import environment, kubectl_command
-from bench.container import Container, container, first_write, wait_equal
+from bench.container import Container, container, first_write, last_change, wait_equal
 from bench.measuring import Figure, NotMeasured
 from bench.sample import CHANGED, FILES, NAME, Sample, changed, contents, fill, git, paths
 from bench.tools import Tool, bytes_sent
@@ -60,16 +60,23 @@ def started(tool: Tool, sample: Sample) -> tuple[float, int]:
 def switches(sample: Sample, found: Container) -> list[Figure]:
     """Branch switches in a session, each beside tar over exec of the same files, from the first write on."""
     found.place(BOUND).mkdir(exist_ok=True)
-    ours, bounds = [], []
+    ours, written, bounds = [], [], []
     for number in range(SWITCHES):
         branch = ("other", "main")[number % 2]
         git(sample.folder, "checkout", "--quiet", branch)
         arrived = wait_equal(found.place("/tree"), contents(branch, changed()))
-        ours.append(arrived - first_write(sample.tree, changed()))
+        began = first_write(sample.tree, changed())
+        ours.append(arrived - began)
+        written.append(last_change(sample.tree, changed()) - began)
         bounds.append(tar_over_exec(sample, found, changed()))
     switched = Figure(f"branch switch, {CHANGED:,} of {FILES:,} files → all equal", "s", tuple(ours))
     bound = Figure(f"{EXEC_TAR} of the same files", "s", tuple(bounds))
-    return [switched, bound, Figure("… ratio, medians", "×", (switched.median / bound.median,), "≤ 1.5")]
+    return [
+        switched,
+        Figure("… of which git writes", "s", tuple(written)),
+        bound,
+        Figure("… ratio, medians", "×", (switched.median / bound.median,), "≤ 1.5"),
+    ]
 
 
 def empty(folder: Path) -> None:
