@@ -38,7 +38,7 @@ async def deploy(load: Loader, emit: Emit, *, take_over: bool = False, force: bo
         try:
             await Graph().run(plan_steps(tree, plan._replace(guard=guard)))
         finally:
-            await guard.ready()
+            await guard.outlive()
 
 
 async def purge(load: Loader, emit: Emit, *, take_over: bool = False) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from innerloop.deploy.identity import user_name
 from innerloop.deploy.planning import plan
 from innerloop.engine.scope import Scope
-from innerloop.errors import single_failure
+from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice, reported
 from innerloop.gitops.agents import making
 from innerloop.gitops.agents.ending import Ended
@@ -26,7 +26,7 @@ from innerloop.gitops.agents.ownership import MANAGERS
 from innerloop.gitops.agents.resuming import Standing, in_namespace, resume
 from innerloop.gitops.agents.truce import SESSION_LASTS, Truce, new_session
 from innerloop.kube.client import Client
-from innerloop.kube.errors import Forbidden, KubeError
+from innerloop.kube.errors import ConnectionFailed, Forbidden, KubeError
 from innerloop.manifest import Manifest
 from innerloop.project import Project
 
@@ -71,14 +71,18 @@ class Guard:
         return MANAGERS if steps else frozenset()
 
     async def ready(self) -> None:
-        """What was applied is ready, or will never be: agents go on with everything else."""
+        """What was applied is ready: agents go on with everything else."""
         await self._truce.applied()
+
+    async def outlive(self) -> None:
+        """The process ends, and agents go on with everything but what it deployed."""
+        await self._truce.outlive()
 
 
 @contextlib.asynccontextmanager
 async def guarded(scope: Scope, project: Project, *, force: bool = False) -> AsyncIterator[Guard]:
     """A guard for as long as a session lives; at its end agents get back what they left alone, and have their way."""
-    session = new_session(f"loop dev of {project.name}", project.folder, lasts=SESSION_LASTS, lives=True)
+    session = new_session(f"loop dev of {project.name}", project.folder, lasts=SESSION_LASTS)
     truce = Truce(scope.client, session, (project.namespace,), scope.emit)
     try:
         async with asyncio.TaskGroup() as group:
@@ -91,13 +95,23 @@ async def guarded(scope: Scope, project: Project, *, force: bool = False) -> Asy
         raise single_failure(failures) from None
     finally:
         if truce.holds:
-            with reported(scope.emit, STEP, "give back to GitOps agents") as outcome:
-                outcome.summary = _tell_ended(scope.emit, await truce.end())
+            await _give_back(scope, truce)
+
+
+async def _give_back(scope: Scope, truce: Truce) -> None:
+    with reported(scope.emit, STEP, "give back to GitOps agents") as outcome:
+        try:
+            outcome.summary = _tell_ended(scope.emit, await truce.end())
+        except ConnectionFailed as error:
+            message = "GitOps agents still wait for this session"
+            hint = "loop doctor --resume gives everything back, from any machine"
+            raise LoopError(message, detail=str(error), hint=hint) from error
 
 
 async def deployment_guard(scope: Scope, project: Project, *, force: bool = False) -> Guard:
-    """A guard for a deployment, which ends with ``end_deployment``, or with its time."""
-    session = new_session(f"loop deploy of {project.name}", project.folder, lasts=DEPLOYMENT_LASTS, lives=False)
+    """A guard for a deployment: what it asks ends with ``end_deployment``, or with its time; until ``outlive``, with
+    the process."""
+    session = new_session(f"loop deploy of {project.name}", project.folder, lasts=DEPLOYMENT_LASTS)
     session = msgspec.structs.replace(session, id=_deployment_id(project))
     before = await _standing(scope, project)
     holds = [hold for one in before if one.session.id == session.id for hold in one.holds]
@@ -144,8 +158,8 @@ def _deployment_id(project: Project) -> str:
 
 
 def _told(steps: Sequence[Step]) -> str:
-    names = dict.fromkeys(f"{step.applier.kind} {step.applier.name}" for step in steps)
-    return f"{', '.join(names)} {'leaves' if len(names) == 1 else 'leave'} alone what is developed" if names else ""
+    names = dict.fromkeys(str(step.applier or step.asked) for step in steps)
+    return f"asked {', '.join(names)}" if names else ""
 
 
 def _tell_ended(emit: Emit, ended: Sequence[Ended]) -> str:

@@ -15,11 +15,13 @@ import pytest
 from innerloop.gitops.agents.asks import SKIP
 from innerloop.gitops.agents.making import wanted
 from innerloop.gitops.agents.truce import Truce, new_session
-from innerloop.kube import objects
-from innerloop.kube.client import Client
+from innerloop.kube import config, objects
+from innerloop.kube.access import Impersonation
+from innerloop.kube.client import Client, connect
 from innerloop.kube.errors import NotFound
 from innerloop.kube.watching import watch
 from innerloop.manifest import ObjectKey
+from tests.deploy.conftest import binding
 from tests.gitops.agent_kinds import FLUX, HELM, ensure_kinds
 from tests.gitops.agents import marked
 from tests.gitops.agents.vote import text
@@ -96,9 +98,9 @@ class Applier:
             yield
             task.cancel()
 
-    def truce(self) -> Truce:
-        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=10), lives=True)
-        return Truce(self.client, session, (self.key.namespace,), lambda event: None)
+    def truce(self, client: Client | None = None) -> Truce:
+        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=10))
+        return Truce(client or self.client, session, (self.key.namespace,), lambda event: None)
 
     async def develop(self) -> None:
         metadata = {"name": "settings", "namespace": self.key.namespace}
@@ -156,6 +158,41 @@ async def test_a_release_is_suspended(applier: Applier) -> None:
     truce = applier.truce()
     await truce.keep((await wanted(applier.client, [applier.settings])).steps)
     assert (await applier.get())["spec"]["suspend"] is True
+
+
+@pytest.mark.parametrize("applier", [(FLUX, "Kustomization")], indirect=True)
+async def test_a_kustomization_that_may_not_be_looked_at_leaves_the_object_too(
+    applier: Applier, kubeconfig: Path
+) -> None:
+    await applier.create()
+    # only what is on the object may be changed
+    rights = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}
+    async with as_developer(applier, kubeconfig, rights) as developer:
+        found = await wanted(developer, [applier.settings])
+        assert (found.forbidden, found.unseen) == ((), ())
+        truce = applier.truce(developer)
+        await truce.keep(found.steps)
+        await applier.develop()
+        await applier.reconcile()
+        assert await applier.data() == {"title": "dev", "more": "dev"}
+        (ended,) = await truce.end()
+    assert "sees to it at its interval" in ended.amiss
+    await applier.reconcile()
+    assert (await applier.data())["title"] == "git"
+
+
+@contextlib.asynccontextmanager
+async def as_developer(applier: Applier, kubeconfig: Path, rights: dict[str, Any]) -> AsyncIterator[Client]:
+    """Someone with some rights in the namespace, and no others."""
+    group, metadata = "rbac.authorization.k8s.io", {"name": "developer", "namespace": applier.key.namespace}
+    role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata}
+    await objects.create(applier.client, {**role, "rules": [rights]})
+    reference = {"apiGroup": group, "kind": "Role", "name": "developer"}
+    bound = {**binding("RoleBinding", "developer", metadata), "roleRef": reference}
+    await objects.create(applier.client, bound)
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    async with connect(access) as connected:
+        yield connected
 
 
 async def test_what_is_suspended_already_is_left_so(applier: Applier) -> None:

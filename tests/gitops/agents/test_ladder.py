@@ -123,6 +123,10 @@ def test_a_paused_application_has_no_automation() -> None:
     }
 
 
+def test_a_policy_of_which_nothing_is_left_is_no_policy() -> None:
+    assert "syncPolicy" not in asked(marked.application(), [Pause()])["spec"]
+
+
 def test_an_object_that_flux_leaves_alone_says_so() -> None:
     found = asked(marked.deployment(annotations={"team": "shop"}), [LeaveObject()])
     assert found["metadata"]["annotations"] == {"team": "shop", SKIP: "disabled"}

@@ -28,6 +28,7 @@ POLICIES: st.SearchStrategy[Object] = st.sampled_from(
         {},
         {"automated": {}},
         {"automated": {"prune": True, "selfHeal": True}},
+        {"automated": {"prune": False, "selfHeal": False}, "syncOptions": []},
         {"automated": {"prune": True}, "syncOptions": ["CreateNamespace=true", "RespectIgnoreDifferences=false"]},
     ]
 )
@@ -97,6 +98,19 @@ def test_a_session_may_ask_for_something_else_later(found: Object, first: list[A
     changed = join(join(found, "one", first), "one", later)
     assert text(changed["spec"]) == text(join(found, "one", later)["spec"])
     assert text(leave(changed, "one")) == text(found)
+
+
+@given(applications(), st.lists(st.sampled_from(ASKS), min_size=1))
+def test_what_argo_cd_has_written_meanwhile_is_given_back_all_the_same(found: Object, asks: list[Ask]) -> None:
+    held = join(found, "one", asks)
+    held["spec"] = written_by_argo_cd(held["spec"])
+    assert text(written_by_argo_cd(leave(held, "one")["spec"])) == text(written_by_argo_cd(found["spec"]))
+
+
+def written_by_argo_cd(spec: Object) -> Object:
+    """Without what is empty or false: its types leave that out, but for an ``automated`` of which nothing is left."""
+    within = {name: written_by_argo_cd(one) if isinstance(one, dict) else one for name, one in spec.items()}
+    return {name: one for name, one in within.items() if one or name == "automated"}
 
 
 @given(applications())

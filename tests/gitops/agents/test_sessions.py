@@ -148,11 +148,27 @@ async def test_a_deployment_holds_until_it_is_purged(vote: Vote, folder: Path) -
     assert again.code == 0, again.stdout + again.stderr
     record = record_of(await vote.argo.get(vote.name))
     assert record is not None
-    assert len(record.parties) == 1
+    (party,) = record.parties
+    assert party.session.process == ""
     await vote.argo.refresh(vote.name)
     assert (await objects.get(vote.client, vote.settings))["data"]["title"] == "dev"
     purged = await loop("purge", cwd=folder)
     assert purged.code == 0, purged.stdout + purged.stderr
+    assert await vote.spec() == before
+    assert await vote.is_as_in_git()
+
+
+async def test_a_deployment_that_was_killed_is_ended_by_the_next_command(vote: Vote, folder: Path) -> None:
+    await vote.start()
+    before = await vote.spec()
+    # never ready, so that it is killed while it waits
+    (folder / "deploy/web.yaml").write_text(WEB.replace("1000", "2000").replace("busybox:1.36", "busybox:none"))
+    async with developing(folder, command="deploy") as session:
+        await session.next("step-done", step="apply", timeout=60)
+        session.process.kill()
+        await session.process.wait()
+    told = await loop("status", cwd=folder)
+    assert "loop deploy of vote" in told.stderr
     assert await vote.spec() == before
     assert await vote.is_as_in_git()
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from innerloop.gitops.agents.records import ANNOTATION
+from innerloop.gitops.agents.asks import Pause
+from innerloop.gitops.agents.holding import hold
+from innerloop.gitops.agents.records import ANNOTATION, Record
+from innerloop.gitops.agents.truce import new_session
 from innerloop.kube import objects
 from innerloop.kube.errors import NotFound
 from tests.deploy.deployment import unique
@@ -126,6 +132,25 @@ async def test_a_sync_by_hand_leaves_what_is_developed(vote: Vote) -> None:
     await vote.argo.synced(vote.name)
     assert await vote.is_developed()
     await truce.end()
+
+
+async def test_a_change_by_somebody_else_at_the_same_moment_is_kept(vote: Vote) -> None:
+    await vote.start()
+    key = vote.argo.key(vote.name)
+    written: list[str] = []
+
+    async def meanwhile(live: dict[str, Any], record: Record) -> None:
+        if not written:
+            theirs = {"metadata": {"labels": {"team": "shop"}}}
+            await objects.patch(vote.client, key, theirs)
+        written.append("")
+
+    session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=10))
+    await hold(vote.client, key, lambda record: record.joined(session, [Pause()]), announce=meanwhile)
+    found = await vote.argo.get(vote.name)
+    assert len(written) > 1
+    assert found["metadata"]["labels"] == {"team": "shop"}
+    assert "syncPolicy" not in found["spec"]
 
 
 async def test_of_two_sessions_the_last_one_gives_it_back(vote: Vote) -> None:

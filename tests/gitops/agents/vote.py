@@ -112,7 +112,7 @@ class Vote:
 
     def truce(self, *namespaces: str, minutes: int = 10, process: str | None = None) -> Truce:
         """Of a session that lives as long as the test, or in another process."""
-        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=minutes), lives=True)
+        session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=minutes))
         if process is not None:
             session = msgspec.structs.replace(session, process=process)
         return Truce(self.client, session, namespaces or (self.namespace,), self.events.append)

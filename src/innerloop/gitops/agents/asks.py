@@ -61,7 +61,7 @@ def _asked(object: Object, ask: Ask) -> Object:
         case LeaveObject():
             return _in(object, ("metadata", "annotations"), lambda found: {**(found or {}), SKIP: "disabled"})
         case Pause() if kind_of(object) == APPLICATION:
-            return _in(object, ("spec", "syncPolicy"), _without_automation)
+            return _with_policy(object, _without_automation)
         case Pause():
             return _in(object, ("spec", "suspend"), lambda _: True)
         case LeavePlaces() if kind_of(object) == APPLICATION_SET:
@@ -71,31 +71,38 @@ def _asked(object: Object, ask: Ask) -> Object:
             return _ignoring(object, ask.target, {"jsonPointers": list(ask.pointers)})
         case LeaveFields():
             object = _ignoring(object, target(ask.key), {"managedFieldsManagers": [ask.manager]})
-            return _in(object, ("spec", "syncPolicy"), _without_pruning)
+            return _with_policy(object, _without_pruning)
 
 
 def _ignoring(application: Object, about: Target, rule: Object) -> Object:
     named = {name: value for name, value in about._asdict().items() if value}
     changed = _in(application, ("spec", "ignoreDifferences"), lambda found: _added(found, {**named, **rule}))
-    return _in(changed, ("spec", "syncPolicy"), _respecting)
+    return _with_policy(changed, _respecting)
 
 
-def _respecting(policy: Object | None) -> Object:
-    options = (policy or {}).get("syncOptions") or []
-    others = [one for one in options if not one.startswith("RespectIgnoreDifferences=")]
-    return {**(policy or {}), "syncOptions": [*others, RESPECT]}
+def _with_policy(application: Object, change: Callable[[Object], Object]) -> Object:
+    spec = application.get("spec") or {}
+    others = {name: value for name, value in spec.items() if name != "syncPolicy"}
+    # Argo CD leaves out an empty one whenever it writes the object, so none is put there
+    changed = {"syncPolicy": policy} if (policy := change(spec.get("syncPolicy") or {})) else {}
+    return {**application, "spec": {**others, **changed}}
 
 
-def _without_pruning(policy: Object | None) -> Object:
-    automated = (policy or {}).get("automated") or {}
+def _respecting(policy: Object) -> Object:
+    others = [one for one in policy.get("syncOptions") or [] if not one.startswith("RespectIgnoreDifferences=")]
+    return {**policy, "syncOptions": [*others, RESPECT]}
+
+
+def _without_pruning(policy: Object) -> Object:
+    automated = policy.get("automated") or {}
     if not automated.get("prune"):
-        return policy or {}
-    # absent, not false: Argo CD leaves out what is false whenever it writes the object
-    return {**(policy or {}), "automated": {name: value for name, value in automated.items() if name != "prune"}}
+        return policy
+    # absent, not false: Argo CD leaves out what is false, too
+    return {**policy, "automated": {name: value for name, value in automated.items() if name != "prune"}}
 
 
-def _without_automation(policy: Object | None) -> Object:
-    return {name: value for name, value in (policy or {}).items() if name != "automated"}
+def _without_automation(policy: Object) -> Object:
+    return {name: value for name, value in policy.items() if name != "automated"}
 
 
 def _added(rules: list[Object] | None, rule: Object) -> list[Object]:

@@ -16,7 +16,7 @@ from innerloop.gitops.agents.reconciling import await_reconciled, look_again
 from innerloop.gitops.agents.records import Hold, Record
 from innerloop.kube import objects
 from innerloop.kube.client import Client
-from innerloop.kube.errors import ApiError, ConnectionFailed, NotFound, UnknownKind
+from innerloop.kube.errors import ApiError, ConnectionFailed, Forbidden, NotFound, UnknownKind
 from innerloop.manifest import ObjectKey
 
 Object = dict[str, Any]
@@ -74,7 +74,10 @@ async def _reconciled(client: Client, key: ObjectKey, asks: Sequence[Ask]) -> st
     deadline = clock() + STALE_SECONDS
     fields = [ask.key for ask in asks if isinstance(ask, LeaveFields | Pause) and ask.key is not None]
     while True:
-        amiss = await await_reconciled(client, key)
+        try:
+            amiss = await await_reconciled(client, key)
+        except Forbidden:
+            return f"{key} sees to it at its interval: you may not ask for it now. What git does not have stays"
         if amiss or clock() > deadline or all([await _has_what_was_applied(client, one) for one in fields]):
             return amiss
         await look_again(client, key)

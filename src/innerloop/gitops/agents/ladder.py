@@ -44,11 +44,9 @@ class Step(NamedTuple):
     """What to ask of one object."""
 
     asked: ObjectKey
-    object: Object
-    """As it was when it was looked at."""
     ask: Ask
-    applier: ObjectKey
-    """Whose controller goes by it."""
+    applier: ObjectKey | None
+    """Whose controller goes by it; None: it may not be looked at."""
     when: str
     """For people: when the applier would undo a change otherwise."""
 
@@ -73,7 +71,7 @@ def _steps(object: Object, owner: Owned, wanted: Ask) -> list[Step]:
     if not when:
         return []
     if kind == KUSTOMIZATION:
-        return [Step(key_of(object), object, LeaveObject(), key_of(owner.object), when)]
+        return [Step(key_of(object), LeaveObject(), key_of(owner.object), when)]
     if kind == HELM_RELEASE:
         return _asked(owner, _pause(wanted), SUSPEND_PLACES, when)
     if kind == APPLICATION_SET:
@@ -92,7 +90,7 @@ def _asked(owner: Owned, ask: Ask, places: tuple[str, ...], when: str) -> list[S
     about = target_of(owner.object)
     above = [step for one in owner.owners for step in _steps(owner.object, one, LeavePlaces(about, places))]
     key = key_of(owner.object)
-    return [*above, Step(key, owner.object, ask, key, when)]
+    return [*above, Step(key, ask, key, when)]
 
 
 def reverts(applier: Object) -> str:

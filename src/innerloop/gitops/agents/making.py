@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from innerloop.deploy.looking import look_all
 from innerloop.deploy.together import together
 from innerloop.errors import LoopError
+from innerloop.gitops.agents.asks import LeaveObject
 from innerloop.gitops.agents.finding import Unseen, find, served
 from innerloop.gitops.agents.ladder import Step, steps
+from innerloop.gitops.agents.ownership import KUSTOMIZATION, key_of, target_of
 from innerloop.kube import discovery, objects
 from innerloop.kube.client import Client
 from innerloop.kube.rights import may
@@ -38,16 +40,23 @@ async def wanted(client: Client, keys: Iterable[ObjectKey]) -> Wanted:
     metadata = await look_all(client, keys)
     live = [{"apiVersion": key.api_version, "kind": key.kind, "metadata": one} for key, one in metadata.items()]
     found = await find(client, live)
-    needed = steps(found.owned, objects.MANAGER)
+    # a Kustomization leaves an object alone by what is on the object: it need not be looked at for that
+    live_by_target = {target_of(one.object): one.object for one in found.owned}
+    blind = [one for one in found.unseen if one.claim.kind == KUSTOMIZATION and one.about in live_by_target]
+    needed = [
+        *steps(found.owned, objects.MANAGER),
+        *(Step(key_of(live_by_target[one.about]), LeaveObject(), None, "at its interval") for one in blind),
+    ]
 
     async def allowed(key: ObjectKey) -> bool:
         resource = await discovery.resource(client, key.api_version, key.kind)
         where = {"group": resource.group, "namespace": key.namespace, "name": key.name}
         return await may(client, "patch", resource.plural, **where)
 
+    others = tuple(one for one in found.unseen if one not in blind)
     asked = list(dict.fromkeys(step.asked for step in needed))
     rights = dict(zip(asked, await together(allowed, asked, name="may change"), strict=True))
-    return Wanted(tuple(needed), tuple(step for step in needed if not rights[step.asked]), found.unseen)
+    return Wanted(tuple(needed), tuple(step for step in needed if not rights[step.asked]), others)
 
 
 def refusal(found: Wanted, namespace: str) -> LoopError | None:

@@ -20,6 +20,9 @@ from innerloop.manifest import ObjectKey
 Object = dict[str, Any]
 
 PAUSE_SECONDS = 0.1
+NUDGE_SECONDS = 2.0
+"""Argo CD forgets a change that comes while it writes the object itself (3.2: it puts its own answer, which may be the
+older one, over what it has heard): then it has to be told again."""
 HEARD_SECONDS = 15.0
 """An agent that has read nothing by then does not run, or is far behind; a sync under way is waited for."""
 RECONCILED_SECONDS = 60.0
@@ -33,7 +36,11 @@ async def await_heard(client: Client, key: ObjectKey) -> str:
 
     Returns what is amiss, for people; empty when all is well.
     """
-    found = await _until(client, key, _has_heard, HEARD_SECONDS)
+    found = await _until(client, key, _has_heard, NUDGE_SECONDS)
+    if found is not None and not _has_heard(found):
+        if kind_of(found) == APPLICATION and not _is_syncing(found):
+            await look_again(client, key, "hard")
+        found = await _until(client, key, _has_heard, HEARD_SECONDS - NUDGE_SECONDS)
     if found is None or _has_heard(found):
         return ""
     if _is_syncing(found):
@@ -41,9 +48,9 @@ async def await_heard(client: Client, key: ObjectKey) -> str:
     return f"{key} is not read by its controller: does that run?"
 
 
-async def look_again(client: Client, key: ObjectKey) -> None:
-    """Have an Application compared with git now."""
-    name, value = LOOK_AGAIN[APPLICATION]
+async def look_again(client: Client, key: ObjectKey, value: str = "normal") -> None:
+    """Have an Application compared with git now; ``hard`` is heeded where ``normal`` was overheard."""
+    name, _ = LOOK_AGAIN[APPLICATION]
     await objects.patch(client, key, {"metadata": {"annotations": {name: value}}})
 
 

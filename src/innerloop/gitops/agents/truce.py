@@ -17,11 +17,12 @@ from innerloop.deploy.identity import user_name
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice
 from innerloop.gitops.agents import leases
-from innerloop.gitops.agents.asks import Ask, LeaveFields, Pause
+from innerloop.gitops.agents.asks import Ask, Pause
 from innerloop.gitops.agents.ending import Ended, end
 from innerloop.gitops.agents.holding import Held, hold
 from innerloop.gitops.agents.ladder import Step
 from innerloop.gitops.agents.leases import Lease
+from innerloop.gitops.agents.ownership import APPLICATION
 from innerloop.gitops.agents.reconciling import await_heard
 from innerloop.gitops.agents.records import Hold, Record, Session
 from innerloop.kube.client import Client
@@ -34,8 +35,8 @@ RENEW_SECONDS = 120.0
 ANSWER_SECONDS = 20.0
 
 
-def new_session(reason: str, folder: Path, *, lasts: timedelta, lives: bool) -> Session:
-    """``lives``: it ends with this process; else with its time."""
+def new_session(reason: str, folder: Path, *, lasts: timedelta) -> Session:
+    """A session of this process."""
     now = datetime.now(UTC)
     return Session(
         id=secrets.token_hex(5),
@@ -44,7 +45,7 @@ def new_session(reason: str, folder: Path, *, lasts: timedelta, lives: bool) -> 
         folder=str(folder),
         since=now.isoformat(timespec="seconds"),
         expires=(now + lasts).isoformat(timespec="seconds"),
-        process=process_identity.own() if lives else "",
+        process=process_identity.own(),
     )
 
 
@@ -71,7 +72,7 @@ class Truce:
     async def keep(self, steps: Iterable[Step]) -> list[Step]:
         """Before an apply: ask all that has to be asked, in order, and wait until the agents go by it.
 
-        An Application that leaves fields alone is paused as well, until ``applied``: what it just compares with git
+        An Application that leaves something alone is paused as well, until ``applied``: what it just compares with git
         would be older than the apply. Returns the steps that were not taken before. Raises ApiError, ConnectionFailed;
         what was asked until then stays so until ``end``.
         """
@@ -81,8 +82,8 @@ class Truce:
             for key in dict.fromkeys(step.asked for step in steps):
                 some = [step for step in steps if step.asked == key]
                 asks = [*self._asks(key), *(step.ask for step in some)]
-                await self._hold(key, asks, paused=any(isinstance(ask, LeaveFields) for ask in asks))
-                for applier in dict.fromkeys(step.applier for step in some):
+                await self._hold(key, asks, paused=_is_application(key))
+                for applier in dict.fromkeys(step.applier for step in some if step.applier is not None):
                     if amiss := await await_heard(self._client, applier):
                         self._emit(Notice(level="warning", message=amiss))
         return new
@@ -91,6 +92,13 @@ class Truce:
         """After an apply whose objects are ready: Applications go on with all that the session does not change."""
         async with self._writing:
             for key in [key for key in self._holds if key in self._paused]:
+                await self._hold(key, self._asks(key))
+
+    async def outlive(self) -> None:
+        """What was asked stays so when this process ends, until its time is over."""
+        async with self._writing:
+            self._session = msgspec.structs.replace(self._session, process="")
+            for key in list(self._holds):
                 await self._hold(key, self._asks(key))
 
     async def renew(self) -> None:
@@ -161,3 +169,7 @@ class Truce:
         namespaces = [self._lease_in] if self._lease_in else anywhere
         lease = Lease(session=self._session, holds=tuple(self._holds.values()))
         self._lease_in = await leases.write(self._client, lease, filter(None, dict.fromkeys(namespaces)))
+
+
+def _is_application(key: ObjectKey) -> bool:
+    return (key.group, key.kind) == (APPLICATION.group, APPLICATION.kind)
