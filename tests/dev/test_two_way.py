@@ -602,6 +602,8 @@ async def test_edits_at_random_lose_nothing_while_streams_are_cut(developed: Dev
 
     async with developed.watched(), asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(keep(), name="keep")
+        # where both sides differ then, this machine's is sent
+        await until(developed.synced, what="the first comparison")
         editors = await edit_at_random(developed, 0, edits=400, between=cut)
         keeping.cancel()
     assert_nothing_lost(developed, editors)
