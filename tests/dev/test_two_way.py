@@ -69,31 +69,6 @@ async def test_edits_of_both_sides_reach_the_other(developed: Developed) -> None
     assert {batch.direction for batch in developed.synced()} == {"up", "down"}
 
 
-async def test_save_does_not_wait_for_a_large_file_of_the_container_to_be_looked_at(developed: Developed) -> None:
-    write(developed.local, a="1")
-    async with developed.watched(), developed.following():
-        with (developed.remote / "large").open("wb") as file:
-            file.truncate(2**31)
-        assert developed.pipes
-        helper = developed.pipes.process.pid
-        await until(lambda: reads(helper, "large"), what="the large file is being hashed")
-        write(developed.local, a="2")
-        await has(developed.remote / "a", "2")
-        assert reads(helper, "large")
-        (developed.remote / "large").unlink()
-        await developed.equal(timeout=30)
-    assert not developed.notices()
-
-
-def reads(process: int, name: str) -> bool:
-    """Whether a process has a file open."""
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if Path(os.readlink(descriptor)).name == name:
-                return True
-    return False
-
-
 async def test_nothing_bounces_once_both_have_the_same(developed: Developed) -> None:
     write(developed.local, a="1")
     write(developed.remote, b="1")

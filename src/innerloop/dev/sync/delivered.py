@@ -47,9 +47,8 @@ class Delivered:
         """A batch is on its way. Returns what a broken stream may have brought before: what follows that is still to
         be done."""
         former = set(self._unacknowledged)
-        touched = batch.keys()
-        self._unacknowledged |= touched
-        self._taking.expect(batch.wanted, touched)
+        self._unacknowledged |= batch.keys()
+        self._taking.expect(batch.wanted)
         return former
 
     def settle(self, batch: Batch, done: Done, failed: Sequence[Failed], since: float) -> list[Failed]:

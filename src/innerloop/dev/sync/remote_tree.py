@@ -41,7 +41,7 @@ class Seen(NamedTuple):
         self.unwatched.update(other.unwatched)
 
     def forget(self, keys: Iterable[Key]) -> None:
-        """These are to be looked at again."""
+        """Nothing is at these."""
         for key in keys:
             self.entries.pop(key, None)
             self.modified.pop(key, None)

@@ -83,9 +83,6 @@ class Taking:
         self._untaken: set[Key] = set()
         self._since = 0.0
         self._wake = asyncio.Event()
-        self._sending: frozenset[Key] = frozenset()
-        self._touched: set[Key] = set()
-        """What was on its way to the container since the look that is under way began."""
 
     def mark(self, keys: Iterable[Key]) -> None:
         """These may be different in the container from what is known."""
@@ -111,14 +108,9 @@ class Taking:
         self.settled.clear()
         self.mark(keys)
 
-    def expect(self, sent: Mapping[Key, Entry], touched: Collection[Key] = ()) -> None:
-        """The container may have these, or not: they are on their way, and the stream may end before it tells.
-
-        ``touched``: these and what goes.
-        """
+    def expect(self, sent: Mapping[Key, Entry]) -> None:
+        """The container may have these, or not: they are on their way, and the stream may end before it tells."""
         self._judge.expected = sent
-        self._sending = frozenset(touched)
-        self._touched |= self._sending
 
     def on_changed(self, told: Changed) -> None:
         """What the helper tells of a watched folder."""
@@ -171,15 +163,8 @@ class Taking:
         """Look at what may have changed, settle what changes nothing here, and return what does."""
         since = self._since if keys else asyncio.get_running_loop().time()
         remote = RemoteTree(connection, self._tree, self._carrying)
-        asked = {*(Key(root, b"") for root in {*roots, *(key.root for key in keys)}), *keys}
-        self._touched = set(self._sending)
-        # a large file takes seconds to be hashed, which saves do not wait for
-        ahead = await remote.look(asked)
         async with self.turn:
-            again = asked & self._touched
-            ahead.forget(again)
-            ahead.add(await remote.look(again))
-            seen, at = await self._see(remote, ahead, keys, roots)
+            seen, at = await self._see(remote, keys, roots)
             self._postponed |= at & self.busy
             steps = self._decide(seen, at - self.busy)
             self._disputed -= keys
@@ -210,12 +195,11 @@ class Taking:
             self.settled.set()
             self.on_settled()
 
-    async def _see(self, remote: RemoteTree, seen: Seen, keys: set[Key], roots: set[int]) -> tuple[Seen, set[Key]]:
-        """What is at the keys and below, and in the roots; and which paths that tells of.
-
-        ``seen`` is what is at the keys and roots themselves.
-        """
-        for top in {Key(root, b"") for root in {*roots, *(key.root for key in keys)}}:
+    async def _see(self, remote: RemoteTree, keys: set[Key], roots: set[int]) -> tuple[Seen, set[Key]]:
+        """What is at the keys and below, and in the roots; and which paths that tells of."""
+        tops = {Key(root, b"") for root in {*roots, *(key.root for key in keys)}}
+        seen = await remote.look({*tops, *keys})
+        for top in tops:
             if top in seen.entries or top in seen.unknown:
                 self._missing.discard(top.root)
             else:
