@@ -57,6 +57,7 @@ async def seen(vote: Vote) -> Standing:
         (-1, ELSEWHERE, "expired at"),
         (-1, process_identity.own(), "expired at"),
     ],
+    ids=["here and alive", "elsewhere", "here and gone", "elsewhere and expired", "here and expired"],
 )
 async def test_who_may_still_live_is_told_from_who_is_gone(vote: Vote, minutes: int, process: str, over: str) -> None:
     await vote.start()
