@@ -159,19 +159,6 @@ int move(int from_folder, const char *from, int folder, const char *name, const 
     return 0;
 }
 
-bool is_temporary(const char *name) {
-    const char digits[] = "0123456789";
-    if (strncmp(name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
-        return false;
-    name += strlen(TEMPORARY_PREFIX);
-    size_t process = strspn(name, digits);
-    if (process == 0 || name[process] != '-')
-        return false;
-    name += process + 1;
-    size_t count = strspn(name, digits);
-    return count > 0 && (strcmp(name + count, TEMPORARY_SUFFIX) == 0 || strcmp(name + count, ASIDE_SUFFIX) == 0);
-}
-
 int target_folder(const struct target *target, const char **name) {
     bool exists = target->guard && target->guard->kind != '-';
     int folder = tree_parent(target->root, target->path, !exists, name);

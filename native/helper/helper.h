@@ -253,8 +253,6 @@ int change_mode(const struct target *target);
 #define TEMPORARY_SUFFIX ".tmp"
 #define ASIDE_SUFFIX ".old" /* what was in the way of a guarded operation, until it is looked at once more */
 void temporary_name(char name[TEMPORARY_SIZE]);
-/* A name that files on their way, or out of the way, have. */
-bool is_temporary(const char *name);
 /* The folder of a target, made if need be; but not where the guard wants something to be in it already. Or -error. */
 int target_folder(const struct target *target, const char **name);
 /* What root makes belongs to whom the replaced file, or else the folder, belongs to: the program may run as another
@@ -288,6 +286,8 @@ void incoming_abort(struct incoming *file);
 
 /* ---- leftovers.c ---- */
 
+/* A name that files on their way, or out of the way, have. */
+bool is_temporary(const char *name);
 /* Mark a new file as somebody's, as long as it is open; false: somebody takes it for a leftover. */
 bool leftover_lock(int fd);
 /* Remove a temporary file unless it is somebody's. What was only put aside comes to light instead. */

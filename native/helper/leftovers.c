@@ -20,6 +20,19 @@
 
 #define MOMENT_NS (10 * 1000000000LL)
 
+bool is_temporary(const char *name) {
+    const char digits[] = "0123456789";
+    if (strncmp(name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0)
+        return false;
+    name += strlen(TEMPORARY_PREFIX);
+    size_t process = strspn(name, digits);
+    if (process == 0 || name[process] != '-')
+        return false;
+    name += process + 1;
+    size_t count = strspn(name, digits);
+    return count > 0 && (strcmp(name + count, TEMPORARY_SUFFIX) == 0 || strcmp(name + count, ASIDE_SUFFIX) == 0);
+}
+
 /* A file system may know no locks: what is left there stays. */
 bool leftover_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
