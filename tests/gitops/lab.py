@@ -20,6 +20,7 @@ from innerloop.gitops.planning import Allowed, Wanted
 from innerloop.gitops.promotion import Outcome
 from innerloop.gitops.provenance import Provenance, SourceCommit, decode
 from innerloop.gitops.repository import Author, opened
+from innerloop.gitops.source_history import History
 from innerloop.gitops.standing import look
 from innerloop.gitops.work import Work
 from innerloop.manifest import Manifest
@@ -77,6 +78,8 @@ class Lab:
         self.name = name
         self.kind = kind
         self.events: list[Event] = []
+        self.history = History(remote.folder)
+        """Of a clone that has none of the source's commits."""
 
     @property
     def place(self) -> Place:
@@ -117,7 +120,7 @@ class Lab:
     async def working(self) -> AsyncIterator[Work]:
         plain = PlainGit(None, None) if self.gitops.forge == "git" else None
         async with opened(self.remote.url, self.emit) as repository, adapter_of(self.kind, self.forge.url) as adapter:
-            yield Work(repository, plain or adapter, self.place, self.gitops, ME, self.emit)
+            yield Work(repository, plain or adapter, self.place, self.gitops, ME, self.emit, self.history)
 
     def emit(self, event: Event) -> None:
         self.events.append(event)

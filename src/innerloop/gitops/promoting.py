@@ -25,6 +25,7 @@ from innerloop.gitops.provenance import Provenance
 from innerloop.gitops.repository import Author, Repository, opened
 from innerloop.gitops.running_images import with_images
 from innerloop.gitops.source_checkout import checked_out
+from innerloop.gitops.source_history import History
 from innerloop.gitops.standing import look
 from innerloop.gitops.work import Work
 from innerloop.hooks import hooks_alone
@@ -96,7 +97,7 @@ async def _working(project: Project, repository: Repository, emit: Emit) -> Asyn
     gitops = settings(project)
     async with forge_of(gitops.repository, gitops.forge) as forge:
         author = await author_of(project.folder)
-        yield Work(repository, forge, place_of(project), gitops, author, emit)
+        yield Work(repository, forge, place_of(project), gitops, author, emit, History(project.folder))
 
 
 async def _wanted(load: Load, project: Project, source: str, repository: Repository, emit: Emit) -> Wanted:

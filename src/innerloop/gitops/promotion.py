@@ -12,13 +12,14 @@ import msgspec
 
 from innerloop.errors import LoopError
 from innerloop.events import Notice, reported
-from innerloop.gitops import planning, proposals, rollbacks, wording
+from innerloop.gitops import newer, planning, proposals, rollbacks, wording
 from innerloop.gitops.differences import Difference
 from innerloop.gitops.forges.errors import ForgeError
 from innerloop.gitops.forges.forge import Proposal, PullRequest
 from innerloop.gitops.git import MovedOn, ProtectedBranch, PushRefused
 from innerloop.gitops.layouts import Place
 from innerloop.gitops.markdown import counted
+from innerloop.gitops.newer import Newer
 from innerloop.gitops.planning import Allowed, Plan, Wanted
 from innerloop.gitops.standing import Standing, State, look
 from innerloop.gitops.work import Work
@@ -78,9 +79,11 @@ async def _attempted(work: Work, wanted: Wanted, allowed: Allowed) -> Outcome:
         outcome.summary = standing.base.commit[: wording.SHORT]
     before = await rollbacks.rolled_back(work, standing)
     wanted = rollbacks.minded(wanted, before, allowed, work.emit)
+    ahead = await newer.there(work, standing, wanted)
     plan = planning.plan(standing.base, wanted, work.place, allowed)
     if plan is None:
-        return await _unchanged(work, standing, wanted)
+        return await _unchanged(work, standing, wanted, ahead)
+    wanted = newer.minded(wanted, ahead, work.emit)
     refuse_to_empty(standing, plan, wanted, work.place, allowed)
     proposed = await proposals.same_already(work, standing, wanted, plan)
     said = ""
@@ -122,13 +125,16 @@ async def _base_made(work: Work, standing: Standing) -> None:
     work.emit(Notice(level="info", message=f"branch {base} is new, made of {start}"))
 
 
-async def _unchanged(work: Work, standing: Standing, wanted: Wanted) -> Outcome:
+async def _unchanged(work: Work, standing: Standing, wanted: Wanted, ahead: Newer | None) -> Outcome:
     """Nothing is to be proposed; what was proposed before is not wanted any more."""
-    reason = f"{wanted.title}: {work.place.base} has it already."
-    await proposals.withdraw(work, standing, wanted.provenance, reason)
-    head = standing.head
-    same = head is not None and head.files == standing.base.files
-    await _noted(work, head.commit if head and same else standing.base.commit, wanted)
+    if ahead:
+        work.emit(Notice(level="info", message=f"{ahead.words}: that stays"))
+    else:
+        reason = f"{wanted.title}: {work.place.base} has it already."
+        await proposals.withdraw(work, standing, wanted.provenance, reason)
+        head = standing.head
+        same = head is not None and head.files == standing.base.files
+        await _noted(work, head.commit if head and same else standing.base.commit, wanted)
     return Outcome("unchanged", standing.base.commit, None, (), _source_of(standing.base))
 
 

@@ -8,6 +8,7 @@ from innerloop.events import Emit
 from innerloop.gitops.forges.forge import Forge
 from innerloop.gitops.layouts import Place
 from innerloop.gitops.repository import Author, Repository
+from innerloop.gitops.source_history import History
 from innerloop.project import GitOps
 
 
@@ -18,3 +19,5 @@ class Work(NamedTuple):
     gitops: GitOps
     author: Author
     emit: Emit
+    history: History
+    """Of the project's clone."""
