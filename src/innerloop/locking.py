@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from innerloop.errors import LoopError
+
 POLL_SECONDS = 0.1
 
 
@@ -16,10 +18,13 @@ POLL_SECONDS = 0.1
 async def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
     """Hold a lock file's lock; the kernel gives it back when the process ends, however it does.
 
-    ``on_wait`` is called once when someone else holds it.
+    ``on_wait`` is called once when someone else holds it. Raises LoopError when the disk refuses.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LoopError(f"cannot write {file}: {error.strerror}", hint="free disk space, or mend its rights") from error
     try:
         waited = False
         while not _taken(descriptor):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from innerloop.errors import LoopError
 from innerloop.events import Event, Notice
 from innerloop.gitops.git import (
     AccessDenied,
@@ -19,6 +20,7 @@ from innerloop.gitops.git import (
     RepositoryUnreachable,
 )
 from innerloop.gitops.repository import NOTES, Author, Repository, opened
+from innerloop.paths import cache_dir
 from tests.gitops.git_http import PASSWORD, USER, GitServer, serving_git
 from tests.gitops.remote import ALICE, Remote, git
 
@@ -408,3 +410,11 @@ async def test_an_expired_token_is_told_without_it(server: GitServer, monkeypatc
         with pytest.raises(AccessDenied, match="no access to read") as told:
             await repository.branch("main")
     assert "the-token" not in f"{told.value}{told.value.detail}"
+
+
+async def test_a_cache_that_cannot_be_written_is_told(remote: Remote, events: list[Event]) -> None:
+    cache_dir().parent.mkdir(parents=True)
+    cache_dir().write_text("in the way")
+    with pytest.raises(LoopError, match="cannot write .*: Not a directory"):
+        async with opened(remote.url, events.append):
+            pass

@@ -268,15 +268,18 @@ def _identity(author: Author) -> dict[str, str]:
 
 @asynccontextmanager
 async def opened(address: str, emit: Emit, forge: Kind | None = None) -> AsyncIterator[Repository]:
-    """The repository at an address as git takes it, ``gitops.forge`` beside it. Nothing is asked of it yet."""
+    """The repository at an address as git takes it, ``gitops.forge`` beside it. Nothing is asked of it yet.
+
+    Raises LoopError when the disk refuses its copy.
+    """
     folder = cache_dir() / "gitops" / hashlib.sha256(address.encode()).hexdigest()[:20]
-    # what is rendered may be nobody else's business
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # an address with a password in it is on no command line either
     run = Git(folder, {f"remote.{REMOTE}.url": address, **await access.settings(address, forge)})
     async with locked(_lock(folder)):
         if not (folder / "HEAD").is_file():
             shutil.rmtree(folder, ignore_errors=True)
+            # what is rendered may be nobody else's business
+            folder.mkdir(mode=0o700, exist_ok=True)
             # the user's template would bring hooks
             await run("init", "--quiet", "--bare", "--template=")
     yield Repository(address, folder, run, emit)
