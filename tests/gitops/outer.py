@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from innerloop.config.loading import Options, load
 from innerloop.events import Event
@@ -58,12 +59,14 @@ class World:
         self.git("commit", "--quiet", "--allow-empty", "-m", f"Change {self._commits}")
         return self.git("rev-parse", "HEAD")
 
-    def propose(self, source: str, *, title: str = "Cats", rolled_back: str = "", more: str = "") -> Pull:
+    def propose(
+        self, source: str, *, title: str = "Cats", rolled_back: str = "", more: str = "", clean: bool = True
+    ) -> Pull:
         """What a promotion of a source commit leaves: the branch, and its pull request. ``more`` is further YAML."""
         told = Provenance(
             project="shop",
             environment="stage",
-            source=SourceCommit(repository="", commit=source),
+            source=SourceCommit(repository="", commit=source, clean=clean),
             rolled_back=rolled_back,
         )
         namespace = self.project.namespace
@@ -81,7 +84,7 @@ class World:
         """The button; returns the commit on the environment's branch."""
         return self.forge_side.merge(pull.number, style)
 
-    def promote(self, source: str, **options: str) -> str:
+    def promote(self, source: str, **options: Any) -> str:
         """Proposed and merged at once."""
         return self.merge(self.propose(source, **options))
 

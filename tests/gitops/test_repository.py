@@ -415,6 +415,6 @@ async def test_an_expired_token_is_told_without_it(server: GitServer, monkeypatc
 async def test_a_cache_that_cannot_be_written_is_told(remote: Remote, events: list[Event]) -> None:
     cache_dir().parent.mkdir(parents=True)
     cache_dir().write_text("in the way")
-    with pytest.raises(LoopError, match="cannot write .*: Not a directory"):
+    with pytest.raises(LoopError, match=r"cannot write .*: Not a directory"):
         async with opened(remote.url, events.append):
             pass

@@ -69,6 +69,14 @@ async def test_a_merged_commit_is_found_however_it_was_merged(world: World, styl
     assert found.pull_request.endswith(f"/pull/{pull.number}")
 
 
+async def test_what_was_promoted_with_changes_that_no_commit_has_is_told_so(one: World) -> None:
+    commit = one.commit()
+    one.merge(one.propose(commit, clean=False))
+    found = await one.look(commit)
+    words = "with changes that no commit has; no cluster tells whether it is applied"
+    assert (found.state, found.message) == ("merged", words)
+
+
 async def test_others_commits_behind_it_do_not_hide_a_promotion(one: World) -> None:
     commit = one.commit()
     merged = one.promote(commit)

@@ -85,6 +85,9 @@ class Inquiry:
         [promotion] = await repository.changes(place.base, base, [place.metadata], 1)
         promoted = _Promoted(base, source, promotion.id)
         verdict, followers = await self._applied(promoted)
+        if relation == "same" and not there.source.clean:
+            words = "; ".join(filter(None, ["with changes that no commit has", verdict.message]))
+            verdict = verdict._replace(message=words)
         if relation == "before":
             words = f"{self._environment} has {short(source)}, which contains it and is {verdict.state}"
             verdict = _Verdict("overtaken", f"{words}: {verdict.message}" if verdict.message else words, True)
