@@ -203,7 +203,8 @@ def test_an_application_that_is_synced_has_what_was_compared() -> None:
     assert of_argocd(one)[0].applied == NEW
 
 
-def test_a_failed_sync_is_told_with_the_object_that_failed() -> None:
+@pytest.mark.parametrize("conditions", [[], [{"type": "SyncError", "message": "Failed last sync attempt"}]])
+def test_a_failed_sync_is_told_with_the_object_that_failed(conditions: list[dict[str, str]]) -> None:
     resources = [
         {"kind": "Service", "name": "web", "status": "Synced"},
         {"kind": "Deployment", "name": "web", "status": "SyncFailed", "message": "spec.replicas: Invalid value"},
@@ -214,7 +215,8 @@ def test_a_failed_sync_is_told_with_the_object_that_failed() -> None:
         "syncResult": {"revision": NEW, "resources": resources},
     }
     sync = {"status": "OutOfSync", "revision": NEW}
-    [found] = of_argocd(application(sync=sync, operationState=state, history=[{"revision": OLD}]))
+    status = {"sync": sync, "operationState": state, "conditions": conditions, "history": [{"revision": OLD}]}
+    [found] = of_argocd(application(**status))
     assert (found.verdict, found.object, found.message) == ("failed", "Deployment/web", "spec.replicas: Invalid value")
     assert (found.applied, found.attempted) == (OLD, NEW)
 

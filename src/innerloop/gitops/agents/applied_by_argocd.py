@@ -133,7 +133,9 @@ def _health(status: Object) -> tuple[Verdict, str, str]:
 def _errors(status: Object) -> list[str]:
     """What keeps it from comparing or syncing at all."""
     conditions = status.get("conditions") or []
-    return [one.get("message") or one["type"] for one in conditions if one.get("type", "").endswith("Error")]
+    # of a failed sync the operation itself tells, with the object that is to blame
+    kinds = {type for one in conditions if (type := one.get("type", "")).endswith("Error")} - {"SyncError"}
+    return [one.get("message") or one["type"] for one in conditions if one.get("type") in kinds]
 
 
 def _held(one: Object) -> str:
