@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,16 +64,17 @@ class World:
         self, source: str, *, title: str = "Cats", rolled_back: str = "", more: str = "", clean: bool = True
     ) -> Pull:
         """What a promotion of a source commit leaves: the branch, and its pull request. ``more`` is further YAML."""
+        metadata = f"{{name: web, namespace: {self.project.namespace}}}"
+        config_map = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\ndata: {{title: {title}}}\n{more}"
         told = Provenance(
             project="shop",
             environment="stage",
             source=SourceCommit(repository="", commit=source, clean=clean),
             rolled_back=rolled_back,
+            files={"configmap-web.yaml": hashlib.sha256(config_map.encode()).hexdigest()},
         )
-        namespace = self.project.namespace
-        config_map = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web, namespace: {namespace}}}\n"
         files: dict[str, bytes | str | None] = {
-            f"{self.place.manifests}/configmap-web.yaml": f"{config_map}data: {{title: {title}}}\n{more}",
+            f"{self.place.manifests}/configmap-web.yaml": config_map,
             self.place.metadata: provenance.encode(told),
         }
         base = self.remote.tip(self.place.base)

@@ -215,7 +215,12 @@ def test_a_failed_sync_is_told_with_the_object_that_failed(conditions: list[dict
         "syncResult": {"revision": NEW, "resources": resources},
     }
     sync = {"status": "OutOfSync", "revision": NEW}
-    status = {"sync": sync, "operationState": state, "conditions": conditions, "history": [{"revision": OLD}]}
+    status: dict[str, Any] = {
+        "sync": sync,
+        "operationState": state,
+        "conditions": conditions,
+        "history": [{"revision": OLD}],
+    }
     [found] = of_argocd(application(**status))
     assert (found.verdict, found.object, found.message) == ("failed", "Deployment/web", "spec.replicas: Invalid value")
     assert (found.applied, found.attempted) == (OLD, NEW)

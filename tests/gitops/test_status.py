@@ -69,6 +69,17 @@ async def test_a_merged_commit_is_found_however_it_was_merged(world: World, styl
     assert found.pull_request.endswith(f"/pull/{pull.number}")
 
 
+async def test_a_commit_that_is_proposed_once_more_with_another_content_is_in_its_pull_request(world: World) -> None:
+    commit = world.commit()
+    world.promote(commit, title="Cats")
+    pull = world.propose(commit, title="Dogs")
+    found = await world.look(commit)
+    assert (found.state, found.settled) == ("in pull request", False)
+    assert found.pull_request.endswith(f"/pull/{pull.number}")
+    world.merge(pull)
+    assert (await world.look(commit)).state == "merged"
+
+
 async def test_what_was_promoted_with_changes_that_no_commit_has_is_told_so(one: World) -> None:
     commit = one.commit()
     one.merge(one.propose(commit, clean=False))

@@ -82,6 +82,8 @@ class Inquiry:
         relation = await self._sources.history.relation(self._commit, source) if source else "unknown"
         if base is None or there is None or relation not in ("same", "before"):
             return await self._not_there(there, base, seen.get(place.head))
+        if anew := await self._proposed_anew(there, seen.get(place.head)):
+            return anew
         [promotion] = await repository.changes(place.base, base, [place.metadata], 1)
         promoted = _Promoted(base, source, promotion.id)
         verdict, followers = await self._applied(promoted)
@@ -139,6 +141,18 @@ class Inquiry:
         if there.source.commit and await self._relation(there.source.commit) == "unknown":
             words += ", which the clone does not know, or not all of its history: git fetch"
         return self._progress(_Verdict("not promoted", words, True), there)
+
+    async def _proposed_anew(self, there: Provenance, head: str | None) -> Progress | None:
+        """Of a commit that the branch has and that is proposed once more, with other values or images."""
+        proposed = await self._provenance(head) if head else None
+        if proposed is None or proposed.source.commit != self._commit or proposed.files == there.files:
+            return None
+        pull = await self._pull()
+        if pull is None:
+            return self._progress(_Verdict("in pull request", f"as branch {self._place.head}"), there)
+        if pull.state != "open":
+            return None
+        return self._progress(_Verdict("in pull request", pull.url), there, url=pull.url)
 
     async def _proposed(self, source: str, base: str | None) -> tuple[_Verdict, str]:
         """Of a commit that the proposed branch has: the state of its pull request, and the URL."""
