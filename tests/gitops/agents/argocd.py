@@ -160,6 +160,7 @@ async def running(client: Client, kubeconfig: Path, folder: Path) -> AsyncIterat
         for argv in _commands(programs, memory, kubeconfig, argo.namespace):
             await stack.enter_async_context(_process(argv, folder, kubeconfig))
         try:
+            await _awake(argo)
             yield argo
         finally:
             await _uninstall(argo)
@@ -171,6 +172,20 @@ async def _served(client: Client) -> None:
         return len(answer["resources"]) >= 3
 
     await until(is_served, what="Argo CD's kinds are served")
+
+
+async def _awake(argo: ArgoCD) -> None:
+    """Wait until it knows its project: Applications that it finds before have one that does not exist, it says."""
+    nowhere = {"repoURL": "file:///nowhere", "path": ".", "targetRevision": "main"}
+    destination = {"server": HERE, "namespace": "default"}
+    await argo.create("probe", {"project": "default", "source": nowhere, "destination": destination})
+
+    async def is_known() -> bool:
+        conditions = ((await argo.get("probe")).get("status") or {}).get("conditions") or []
+        return [one["type"] for one in conditions] == ["ComparisonError"]
+
+    await until(is_known, timeout=60, every=0.1, what="Argo CD's controller knows its project")
+    await objects.delete(argo.client, argo.key("probe"))
 
 
 async def _install(argo: ArgoCD) -> None:
