@@ -15,7 +15,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 if TYPE_CHECKING:
     from innerloop.cluster.provider import Status
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 # a shell starts what it puts into the background with ^C ignored, and so would be all that tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# how long an example takes is the machine's matter
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 CLUSTER = "innerloop-test"
 IMAGES = ("busybox:1.36", "python:3.12-slim")
@@ -42,9 +48,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker gets files as a whole, and all tests with one Argo CD: a cluster has room for one of it."""
+    """A worker gets files as a whole, and all tests of agents: they are the whole cluster's, like truces with them."""
     for item in items:
-        group = "argocd" if "argo" in getattr(item, "fixturenames", ()) else str(item.path)
+        is_of_agents = "argo" in getattr(item, "fixturenames", ()) or "gitops/agents" in item.path.as_posix()
+        group = "agents" if is_of_agents else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -80,10 +80,10 @@ async def test_who_may_only_look_is_told_when_changes_are_undone(vote: Vote, dev
 
 async def test_with_force_it_is_told_and_the_session_goes_on(vote: Vote, developer: Client, tmp_path: Path) -> None:
     await vote.start()
-    (told,) = await before_apply(vote, developer, tmp_path, force=True)
-    assert isinstance(told, Notice)
-    assert told.level == "warning"
-    assert vote.name in told.detail
+    told = await before_apply(vote, developer, tmp_path, force=True)
+    # truces that other sessions have left are told, too
+    (warning,) = [one for one in told if isinstance(one, Notice) and vote.name in one.detail]
+    assert warning.level == "warning"
 
 
 async def test_the_right_to_patch_the_application_is_enough(vote: Vote, developer: Client, tmp_path: Path) -> None:
