@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from innerloop.events import Event, Notice
+from innerloop.gitops.agents import reconciling
 from innerloop.gitops.agents.asks import SKIP
 from innerloop.gitops.agents.making import wanted
+from innerloop.gitops.agents.resuming import in_namespace, resume
 from innerloop.gitops.agents.truce import Truce, new_session
 from innerloop.kube import config, objects
 from innerloop.kube.access import Impersonation
@@ -22,7 +25,7 @@ from innerloop.kube.errors import NotFound
 from innerloop.kube.watching import watch
 from innerloop.manifest import ObjectKey
 from tests.deploy.conftest import binding
-from tests.gitops.agent_kinds import FLUX, HELM, ensure_kinds
+from tests.gitops.agent_kinds import FLUX, HELM, WHEN, ensure_kinds
 from tests.gitops.agents import marked
 from tests.gitops.agents.vote import text
 
@@ -34,6 +37,7 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 """What their definitions ask for."""
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
+KUSTOMIZATION = pytest.mark.parametrize("applier", [(FLUX, "Kustomization")], indirect=True)
 
 
 class Applier:
@@ -43,6 +47,9 @@ class Applier:
         self.client = client
         self.key = ObjectKey(api_version, kind, namespace, "vote")
         self.settings = ObjectKey("v1", "ConfigMap", namespace, "settings")
+        self.broken = ""
+        """Why it cannot apply what git has."""
+        self.events: list[Event] = []
 
     async def create(self, **spec: Any) -> None:
         metadata = {"name": self.key.name, "namespace": self.key.namespace}
@@ -88,19 +95,23 @@ class Applier:
                     annotations = (object.get("metadata") or {}).get("annotations") or {}
                     token = annotations.get(REQUESTED, handled)
                     if token != handled and not object["spec"].get("suspend"):
-                        await self.apply()
+                        ready = condition("Ready", "False" if self.broken else "True", "BuildFailed", self.broken)
+                        if not self.broken:
+                            await self.apply()
                         handled = token
-                        status = {"status": {"lastHandledReconcileAt": token}}
-                        await objects.patch(self.client, key, status, subresource="status")
+                        await self.tell(lastHandledReconcileAt=token, conditions=[ready])
 
         async with asyncio.TaskGroup() as group:
             task = group.create_task(follow(), name="reconcile")
             yield
             task.cancel()
 
+    async def tell(self, **status: Any) -> None:
+        await objects.patch(self.client, self.key, {"status": status}, subresource="status")
+
     def truce(self, client: Client | None = None) -> Truce:
         session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=10))
-        return Truce(client or self.client, session, (self.key.namespace,), lambda event: None)
+        return Truce(client or self.client, session, (self.key.namespace,), self.events.append)
 
     async def develop(self) -> None:
         metadata = {"name": "settings", "namespace": self.key.namespace}
@@ -111,6 +122,10 @@ class Applier:
             "data": {"title": "dev", "more": "dev"},
         }
         await objects.apply(self.client, object, force=True)
+
+
+def condition(type: str, status: str, reason: str, message: str) -> dict[str, str]:
+    return {"type": type, "status": status, "reason": reason, "message": message, **WHEN}
 
 
 @pytest.fixture(params=[(FLUX, "Kustomization"), (HELM, "HelmRelease")], ids=["Kustomization", "HelmRelease"])
@@ -141,7 +156,7 @@ async def test_without_a_truce_flux_overwrites_it(applier: Applier) -> None:
     assert await applier.data() == {"title": "git", "more": "dev"}
 
 
-@pytest.mark.parametrize("applier", [(FLUX, "Kustomization")], indirect=True)
+@KUSTOMIZATION
 async def test_a_kustomization_is_not_changed_for_one_object(applier: Applier) -> None:
     await applier.create()
     before = text((await applier.get())["spec"])
@@ -160,7 +175,7 @@ async def test_a_release_is_suspended(applier: Applier) -> None:
     assert (await applier.get())["spec"]["suspend"] is True
 
 
-@pytest.mark.parametrize("applier", [(FLUX, "Kustomization")], indirect=True)
+@KUSTOMIZATION
 async def test_a_kustomization_that_may_not_be_looked_at_leaves_the_object_too(
     applier: Applier, kubeconfig: Path
 ) -> None:
@@ -198,3 +213,81 @@ async def as_developer(applier: Applier, kubeconfig: Path, rights: dict[str, Any
 async def test_what_is_suspended_already_is_left_so(applier: Applier) -> None:
     await applier.create(suspend=True)
     assert (await wanted(applier.client, [applier.settings])).steps == ()
+
+
+@KUSTOMIZATION
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [("ProgressingWithRetry", "Detecting drift for revision main"), ("Progressing", "Running health checks for main")],
+    ids=["between failed attempts", "behind an apply"],
+)
+async def test_what_applies_nothing_is_not_waited_for(applier: Applier, reason: str, message: str) -> None:
+    await applier.create()
+    await applier.tell(conditions=[condition("Reconciling", "True", reason, message)])
+    await applier.truce().keep((await wanted(applier.client, [applier.settings])).steps)
+    assert applier.events == []
+
+
+@KUSTOMIZATION
+async def test_what_is_being_applied_is_waited_for_and_told(applier: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciling, "NUDGE_SECONDS", 0.1)
+    monkeypatch.setattr(reconciling, "HEARD_SECONDS", 0.3)
+    await applier.create()
+    await applier.tell(conditions=[condition("Reconciling", "True", "Progressing", "Detecting drift for main")])
+    await applier.truce().keep((await wanted(applier.client, [applier.settings])).steps)
+    (told,) = applier.events
+    assert isinstance(told, Notice)
+    assert "is still being applied" in told.message
+
+
+async def developed(applier: Applier) -> Truce:
+    """A truce behind which the object is developed."""
+    await applier.create()
+    truce = applier.truce()
+    await truce.keep((await wanted(applier.client, [applier.settings])).steps)
+    await applier.develop()
+    return truce
+
+
+@KUSTOMIZATION
+async def test_where_flux_cannot_apply_what_git_has_the_object_keeps_what_the_session_set(applier: Applier) -> None:
+    """Without it, what git has and the session had taken over would be missing."""
+    truce = await developed(applier)
+    applier.broken = "no such file: web.yaml"
+    async with applier.reconciling():
+        (ended,) = await truce.end()
+        assert "no such file: web.yaml" in ended.amiss
+        assert await applier.data() == {"title": "dev", "more": "dev"}
+        applier.broken = ""
+        assert await resumed(applier) == [""]
+    assert await applier.data() == {"title": "git"}
+
+
+async def resumed(applier: Applier) -> list[str]:
+    """What is amiss when the next command ends the only truce of the namespace."""
+    (standing,) = await in_namespace(applier.client, applier.key.namespace)
+    return [one.amiss for one in await resume(applier.client, standing)]
+
+
+@KUSTOMIZATION
+async def test_what_somebody_suspended_meanwhile_keeps_what_the_session_set(applier: Applier) -> None:
+    truce = await developed(applier)
+    await objects.patch(applier.client, applier.key, {"spec": {"suspend": True}})
+    (ended,) = await truce.end()
+    assert "is suspended" in ended.amiss
+    assert await applier.data() == {"title": "dev", "more": "dev"}
+    await objects.patch(applier.client, applier.key, {"spec": {"suspend": None}})
+    async with applier.reconciling():
+        assert await resumed(applier) == [""]
+    assert await applier.data() == {"title": "git"}
+
+
+@KUSTOMIZATION
+async def test_what_flux_no_longer_applies_keeps_what_the_session_set(applier: Applier) -> None:
+    truce = await developed(applier)
+    await applier.tell(inventory={"entries": []})
+    async with applier.reconciling():
+        (ended,) = await truce.end()
+    assert "is no longer in git" in ended.amiss
+    assert await in_namespace(applier.client, applier.key.namespace) == []
+    assert (await applier.data())["more"] == "dev"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,8 +11,8 @@ from innerloop.errors import LoopError
 from innerloop.gitops.agents.applied_last import has_what_was_applied
 from innerloop.gitops.agents.asks import Ask, LeaveFields, LeaveObject, Pause
 from innerloop.gitops.agents.finding import served
-from innerloop.gitops.agents.holding import hold
-from innerloop.gitops.agents.ownership import FLUX_KINDS, claims, target_of
+from innerloop.gitops.agents.holding import Held, hold
+from innerloop.gitops.agents.ownership import FLUX_KINDS, claims, confirms, target, target_of
 from innerloop.gitops.agents.reconciling import await_reconciled, look_again
 from innerloop.gitops.agents.records import Hold, Record
 from innerloop.kube import objects
@@ -40,28 +41,65 @@ class Ended(NamedTuple):
 async def end(client: Client, session: str, holds: Sequence[Hold]) -> list[Ended]:
     """Give back what a session holds, children before their parents, and wait for their agents.
 
-    Trouble with one object does not keep the others from being given back. Raises ConnectionFailed.
+    What was left alone as a whole is given back together, so that its agent reconciles once. Trouble with one object
+    does not keep the others from being given back. Raises ConnectionFailed.
     """
-    return [await _end(client, session, one) for one in reversed(holds)]
+    backwards = list(reversed(holds))
+    for one in backwards:
+        if _is_left_alone(one.asks):
+            # what goes wrong is met again below, and told
+            with contextlib.suppress(LoopError):
+                await _leave(client, session, one)
+    answers: dict[ObjectKey, _Answer] = {}
+    return [await _end(client, session, one, answers) for one in backwards]
 
 
-async def _end(client: Client, session: str, held: Hold) -> Ended:
+class _Answer(NamedTuple):
+    """What came of having an agent reconcile."""
+
+    amiss: str
+    allowed: bool
+
+
+async def _leave(client: Client, session: str, held: Hold) -> Held:
+    return await hold(client, held.key, lambda record: record.left([session]), lost=held.changes)
+
+
+async def _end(client: Client, session: str, held: Hold, answers: dict[ObjectKey, _Answer]) -> Ended:
     key = held.key
     try:
-        given = await hold(client, key, lambda record: record.left([session]), lost=held.changes)
+        given = await _leave(client, session, held)
         appliers = await _appliers(client, key, given.object, held.asks)
-        amiss = [await _reconciled(client, one, held.asks) for one in appliers]
-        told = "; ".join(filter(None, amiss))
+        for one in appliers:
+            if one not in answers:
+                answers[one] = await _answer(client, one, held.asks)
+        told = "; ".join(filter(None, [answers[one].amiss for one in appliers]))
+        # what Argo CD does not have by now it gets by itself; of a whole object, what the session had set stays as well
+        again = bool(told) and _is_left_alone(held.asks) and all(answers[one].allowed for one in appliers)
+        if not told and not given.record.parties and _is_left_alone(held.asks):
+            told = await _forgotten(client, appliers, key)
         if not told:
             told = await _take_out(client, _no_longer_asked(held.asks, given.record), key)
         holders = tuple(f"{one.session.holder} ({one.session.reason})" for one in given.record.parties)
-        return Ended(key, holders, told)
+        return Ended(key, holders, told, listed=again)
     except (NotFound, UnknownKind):
         return Ended(key)
     except ConnectionFailed:
         raise
     except LoopError as error:
         return Ended(key, amiss=str(error), listed=True)
+
+
+async def _answer(client: Client, applier: ObjectKey, asks: Sequence[Ask]) -> _Answer:
+    try:
+        return _Answer(await _reconciled(client, applier, asks), allowed=True)
+    except Forbidden:
+        words = "sees to it at its interval: you may not ask for it now. What git does not have stays"
+        return _Answer(f"{applier} {words}", allowed=False)
+
+
+def _is_left_alone(asks: Sequence[Ask]) -> bool:
+    return any(isinstance(ask, LeaveObject) for ask in asks)
 
 
 async def _reconciled(client: Client, key: ObjectKey, asks: Sequence[Ask]) -> str:
@@ -74,10 +112,7 @@ async def _reconciled(client: Client, key: ObjectKey, asks: Sequence[Ask]) -> st
     deadline = clock() + STALE_SECONDS
     fields = [ask.key for ask in asks if isinstance(ask, LeaveFields | Pause) and ask.key is not None]
     while True:
-        try:
-            amiss = await await_reconciled(client, key)
-        except Forbidden:
-            return f"{key} sees to it at its interval: you may not ask for it now. What git does not have stays"
+        amiss = await await_reconciled(client, key)
         if amiss or clock() > deadline or all([await _has_what_was_applied(client, one) for one in fields]):
             return amiss
         await look_again(client, key)
@@ -92,14 +127,28 @@ async def _has_what_was_applied(client: Client, key: ObjectKey) -> bool:
 
 async def _appliers(client: Client, key: ObjectKey, object: Object, asks: Sequence[Ask]) -> list[ObjectKey]:
     """Whose controllers have something to do now."""
-    if not any(isinstance(ask, LeaveObject) for ask in asks):
-        return [key]
+    itself = [] if all(isinstance(ask, LeaveObject) for ask in asks) else [key]
+    if not _is_left_alone(asks):
+        return itself
     kinds = await served(client)
-    return [
+    above = [
         ObjectKey(kinds[claim.kind].api_version, claim.kind.kind, claim.namespace, claim.name)
         for claim in claims(target_of(object), object["metadata"])
         if claim.kind in FLUX_KINDS and claim.kind in kinds
     ]
+    return [*itself, *above]
+
+
+async def _forgotten(client: Client, appliers: Sequence[ObjectKey], key: ObjectKey) -> str:
+    """Of an object that was left alone as a whole: whether none of its appliers sees to it any more, for people.
+
+    A Kustomization drops an object from its list when git no longer has it, also one that it was not to delete.
+    """
+    for one in appliers:
+        with contextlib.suppress(NotFound, UnknownKind):
+            if confirms(await objects.get(client, one), target(key)):
+                return ""
+    return f"{key} is no longer in git, and stays as it is: nothing applies or deletes it any more"
 
 
 def _no_longer_asked(asks: Sequence[Ask], record: Record) -> list[Ask]:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from innerloop.deploy.status import condition
 from innerloop.gitops.agents.holding import LOOK_AGAIN
-from innerloop.gitops.agents.ownership import APPLICATION, FLUX_KINDS, kind_of
+from innerloop.gitops.agents.ownership import APPLICATION, FLUX_KINDS, HELM_RELEASE, kind_of
+from innerloop.gitops.agents.records import record_of
 from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.kube.errors import NotFound
@@ -26,6 +28,8 @@ older one, over what it has heard): then it has to be told again."""
 HEARD_SECONDS = 15.0
 """An agent that has read nothing by then does not run, or is far behind; a sync under way is waited for."""
 RECONCILED_SECONDS = 60.0
+AFTER_APPLYING = frozenset({"HealthCheckFailed", "HealthCheckCanceled", "PruneFailed"})
+"""Reasons for which a Kustomization is not ready although all that git has is applied (kustomize-controller 1.9)."""
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 FORCED = "reconcile.fluxcd.io/forceAt"
@@ -45,6 +49,8 @@ async def await_heard(client: Client, key: ObjectKey) -> str:
         return ""
     if _is_syncing(found):
         return f"a sync of {key} takes longer than {HEARD_SECONDS:g} s: it may still undo changes"
+    if kind_of(found) in FLUX_KINDS:
+        return f"{key} is still being applied after {HEARD_SECONDS:g} s: it may still undo changes"
     return f"{key} is not read by its controller: does that run?"
 
 
@@ -58,7 +64,7 @@ async def await_reconciled(client: Client, key: ObjectKey) -> str:
     """After an object was given back: wait until its agent has done what git asks for.
 
     A sync is asked for where the agent would not begin one by itself: it had failed for this commit, or Argo CD does
-    not heal. Returns what is amiss, for people.
+    not heal. Returns what is amiss, for people. Raises Forbidden where it may not be looked at, or not be asked.
     """
     if amiss := await await_heard(client, key):
         return amiss
@@ -68,7 +74,7 @@ async def await_reconciled(client: Client, key: ObjectKey) -> str:
     kind = kind_of(found)
     if kind == APPLICATION:
         return await _synced(client, key, found)
-    return await _requested(client, key) if kind in FLUX_KINDS else ""
+    return await _requested(client, key, found) if kind in FLUX_KINDS else ""
 
 
 async def _synced(client: Client, key: ObjectKey, application: Object) -> str:
@@ -97,17 +103,31 @@ def _operation(application: Object, policy: Object) -> Object:
     return {"initiatedBy": {"username": objects.MANAGER}, "sync": sync}
 
 
-async def _requested(client: Client, key: ObjectKey) -> str:
+async def _requested(client: Client, key: ObjectKey, before: Object) -> str:
+    if (before.get("spec") or {}).get("suspend"):
+        # for another session, which then gives it back; else by somebody since
+        return "" if record_of(before) else f"{key} is suspended, and sees to it when that is over"
     token = datetime.now(UTC).isoformat()
-    await objects.patch(client, key, {"metadata": {"annotations": {REQUESTED: token, FORCED: token}}})
+    names = (REQUESTED, FORCED) if kind_of(before) == HELM_RELEASE else (REQUESTED,)
+    await objects.patch(client, key, {"metadata": {"annotations": dict.fromkeys(names, token)}})
+    checked = condition(before, "Reconciling")
 
-    def handled(object: Object) -> bool:
-        return (object.get("status") or {}).get("lastHandledReconcileAt") == token
+    def is_done(object: Object) -> bool:
+        if (object.get("status") or {}).get("lastHandledReconcileAt") == token:
+            return True
+        # what it applied it has applied, though it may look at the health of it for minutes
+        return _is_checking(object) and condition(object, "Reconciling") != checked
 
-    found = await _until(client, key, handled, RECONCILED_SECONDS)
-    if found is None or handled(found):
+    found = await _until(client, key, is_done, RECONCILED_SECONDS)
+    if found is None:
         return ""
-    return f"{key} was not reconciled within {RECONCILED_SECONDS:g} s"
+    if _is_checking(found) and not is_done(found):
+        return f"{key} still waits for the health of what it applied before, and sees to it then"
+    if not is_done(found):
+        return f"{key} was not reconciled within {RECONCILED_SECONDS:g} s"
+    ready = condition(found, "Ready")
+    failed = ready.get("status") == "False" and ready.get("reason") not in AFTER_APPLYING
+    return f"{key} cannot apply what git has: {ready.get('message') or ready.get('reason')}" if failed else ""
 
 
 def _has_heard(object: Object) -> bool:
@@ -115,8 +135,19 @@ def _has_heard(object: Object) -> bool:
     if kind in LOOK_AGAIN:
         name, _ = LOOK_AGAIN[kind]
         return name not in (object["metadata"].get("annotations") or {}) and not _is_syncing(object)
-    conditions = (object.get("status") or {}).get("conditions") or []
-    return not any(one.get("type") == "Reconciling" and one.get("status") == "True" for one in conditions)
+    return not _is_applying(object)
+
+
+def _is_applying(object: Object) -> bool:
+    """Of Flux: from its look at git until all is applied. Between failed attempts the reason is another one."""
+    found = condition(object, "Reconciling")
+    is_busy = found.get("status") == "True" and found.get("reason") == "Progressing"
+    return is_busy and not _is_checking(object)
+
+
+def _is_checking(object: Object) -> bool:
+    """Whether a Kustomization only waits until what it has applied is healthy (kustomize-controller 1.0 to 1.9)."""
+    return condition(object, "Reconciling").get("message", "").startswith("Running health checks")
 
 
 def _is_syncing(object: Object) -> bool:

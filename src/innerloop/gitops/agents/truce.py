@@ -79,14 +79,22 @@ class Truce:
         steps = list(steps)
         async with self._writing:
             new = [step for step in steps if step.ask not in self._asks(step.asked)]
+            appliers = {step.asked for step in steps if step.applier == step.asked}
             for key in dict.fromkeys(step.asked for step in steps):
                 some = [step for step in steps if step.asked == key]
                 asks = [*self._asks(key), *(step.ask for step in some)]
                 await self._hold(key, asks, paused=_is_application(key))
-                for applier in dict.fromkeys(step.applier for step in some if step.applier is not None):
-                    if amiss := await await_heard(self._client, applier):
-                        self._emit(Notice(level="warning", message=amiss))
+                if key in appliers:
+                    await self._heard(key)
+            # who goes by what is written on other objects is waited for once, for all of them
+            for applier in dict.fromkeys(step.applier for step in steps):
+                if applier is not None and applier not in appliers:
+                    await self._heard(applier)
         return new
+
+    async def _heard(self, applier: ObjectKey) -> None:
+        if amiss := await await_heard(self._client, applier):
+            self._emit(Notice(level="warning", message=amiss))
 
     async def applied(self) -> None:
         """After an apply whose objects are ready: Applications go on with all that the session does not change."""
