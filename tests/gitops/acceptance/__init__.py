@@ -16,4 +16,6 @@ its parts are.
 | 8 | `test_clusters` | what the templates lack goes from repository and cluster | `gitops/test_promotion` |
 | 9 | `test_pull_requests` | a plaintext Secret stops it | `gitops/gates/test_plain_secret` |
 | 10 | `test_clusters` | a session is not undone; a killed one is ended | `gitops/agents/test_sessions` |
+
+With Flux in place of Argo CD, steps 4, 5 and 10 are `gitops/agents/test_applied_with_flux` and `test_truce_with_flux`.
 """

@@ -4,59 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from innerloop.gitops.agents.records import record_of
 from innerloop.kube import objects
-from innerloop.manifest import TARGET_ANNOTATION
 from tests.e2e.loop_command import Session, developing, loop
+from tests.gitops.agents.sessions import is_developed, killed, project_in
 from tests.gitops.agents.vote import FILES, SETTINGS, WEB, Vote, watched
 from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
 
-PROJECT = """\
-name: vote
-manifests: [{files: deploy/*.yaml}]
-dev:
-  web: {selector: {app: web}, sync: "src:/tmp/src", command: sleep 3000}
-"""
-
 
 @pytest.fixture
 async def folder(vote: Vote, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project that deploys what git has, with other values, to the same namespace."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.delenv("LOOP_CONTEXT", raising=False)
-    project = tmp_path / "vote"
-    for name, content in {
-        "loop.yaml": PROJECT,
-        "src/page.txt": "a page",
-        "deploy/web.yaml": WEB.replace("value: git", "value: dev"),
-        "deploy/settings.yaml": SETTINGS.replace("title: git", "title: dev, extra: dev"),
-    }.items():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(content)
-    assert (await loop("use", "namespace", vote.namespace, cwd=project)).code == 0
-    return project
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
-    """A folder without a project."""
-    other = tmp_path / "elsewhere"
-    other.mkdir()
-    return other
-
-
-def is_developed(web: dict[str, Any]) -> bool:
-    template = web["spec"]["template"]
-    (container,) = template["spec"]["containers"]
-    marked = TARGET_ANNOTATION in (template["metadata"].get("annotations") or {})
-    environment = {one["name"]: one.get("value") for one in container["env"]}
-    return marked and environment["TITLE"] == "dev" and container.get("args", [""])[-1] == "3000"
+    return await project_in(tmp_path / "vote", vote.namespace)
 
 
 async def test_no_change_of_a_session_is_undone_while_it_lives(vote: Vote, folder: Path) -> None:
@@ -104,14 +69,6 @@ async def test_a_killed_session_is_ended_by_doctor_from_another_folder(
     assert ended.code == 0, ended.stdout + ended.stderr
     assert await vote.spec() == before
     assert await vote.is_as_in_git()
-
-
-async def killed(folder: Path) -> None:
-    """A session that was ended by ``kill -9`` when all was ready."""
-    async with developing(folder) as session:
-        await session.next("ready", timeout=120)
-        session.process.kill()
-        await session.process.wait()
 
 
 async def test_a_killed_session_is_ended_by_the_next_command_of_the_project(vote: Vote, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""An Application of the real Argo CD, and a developer's changes in the namespace that it keeps."""
+"""A namespace that a real agent keeps, and a developer's changes there; that agent as an Application of Argo CD."""
 
 from __future__ import annotations
 
@@ -45,12 +45,11 @@ SETTINGS = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: 
 FILES: dict[str, str | None] = {"vote/web.yaml": WEB, "vote/settings.yaml": SETTINGS}
 
 
-class Vote:
-    """An Application that keeps a namespace, and a developer's changes there."""
+class Kept:
+    """A namespace that an agent keeps as a repository says, and a developer's changes there."""
 
-    def __init__(self, argo: ArgoCD, repository: Repository, namespace: str) -> None:
-        self.argo = argo
-        self.client = argo.client
+    def __init__(self, client: Client, repository: Repository, namespace: str) -> None:
+        self.client = client
         self.repository = repository
         self.namespace = namespace
         self.name = unique("vote")
@@ -63,12 +62,6 @@ class Vote:
     @property
     def settings(self) -> ObjectKey:
         return ObjectKey("v1", "ConfigMap", self.namespace, "settings")
-
-    async def start(self, **policy: Any) -> None:
-        """The Application, synced to its first commit."""
-        commit = self.repository.commit(FILES)
-        await self.argo.create(self.name, source(self.repository, "vote", self.namespace, **policy))
-        await self.argo.synced(self.name, commit)
 
     async def develop(self) -> None:
         """Apply both objects as a dev session would: other values, and what git does not have."""
@@ -107,18 +100,34 @@ class Vote:
             and settings["data"] == {"title": "git", "other": "git"}
         )
 
-    async def spec(self) -> bytes:
-        return text((await self.argo.get(self.name))["spec"])
-
-    def truce(self, *namespaces: str, minutes: int = 10, process: str | None = None) -> Truce:
-        """Of a session that lives as long as the test, or in another process."""
+    def truce(
+        self, *namespaces: str, minutes: int = 10, process: str | None = None, client: Client | None = None
+    ) -> Truce:
+        """Of a session that lives as long as the test, or in another process; ``client``: of somebody else."""
         session = new_session("loop dev of vote", Path("/src/vote"), lasts=timedelta(minutes=minutes))
         if process is not None:
             session = msgspec.structs.replace(session, process=process)
-        return Truce(self.client, session, namespaces or (self.namespace,), self.events.append)
+        return Truce(client or self.client, session, namespaces or (self.namespace,), self.events.append)
 
     async def steps(self) -> tuple[Step, ...]:
         return (await wanted(self.client, [self.web, self.settings])).steps
+
+
+class Vote(Kept):
+    """Kept by an Application."""
+
+    def __init__(self, argo: ArgoCD, repository: Repository, namespace: str) -> None:
+        super().__init__(argo.client, repository, namespace)
+        self.argo = argo
+
+    async def start(self, **policy: Any) -> None:
+        """The Application, synced to its first commit."""
+        commit = self.repository.commit(FILES)
+        await self.argo.create(self.name, source(self.repository, "vote", self.namespace, **policy))
+        await self.argo.synced(self.name, commit)
+
+    async def spec(self) -> bytes:
+        return text((await self.argo.get(self.name))["spec"])
 
 
 def text(value: Any) -> bytes:
