@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from innerloop.deploy.foreseeing import Foreseen, foresee
-from innerloop.gitops.differences import Difference, compare
+from innerloop.gitops.differences.differences import Difference, compare
 from innerloop.kube import objects
 from innerloop.kube.client import Client
 from tests.deploy.deployment import SLEEP, Deployment, config_map, deployment, manifests

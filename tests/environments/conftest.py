@@ -11,7 +11,7 @@ import pytest
 
 from innerloop.config.loading import Options, load
 from innerloop.events import Event, Notice
-from innerloop.gitops.environments import Rendered, render_environment
+from innerloop.gitops.environments.rendering import Rendered, render_environment
 from innerloop.project import Project
 
 LOOP = Path(sys.executable).with_name("loop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from innerloop.errors import LoopError
-from innerloop.gitops.scopes import cluster_wide_kinds
+from innerloop.gitops.environments.scopes import cluster_wide_kinds
 from innerloop.kube import discovery
 from innerloop.kube.client import Client
 from innerloop.references import repository

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from innerloop.errors import LoopError
-from innerloop.gitops.lock import Lock, LockedImage, LockedSource, read_lock, write_lock
+from innerloop.gitops.environments.lock import Lock, LockedImage, LockedSource, read_lock, write_lock
 from tests.environments.conftest import Shop
 
 DIGEST = "sha256:" + "a1" * 32

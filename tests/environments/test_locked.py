@@ -15,8 +15,8 @@ from innerloop.build.building import BuiltImage
 from innerloop.build.image_config import ImageConfig
 from innerloop.build.tags import content_tag
 from innerloop.errors import LoopError
-from innerloop.gitops.lock import Lock, LockedImage, read_lock, write_lock
-from innerloop.gitops.locking import lock
+from innerloop.gitops.environments.lock import Lock, LockedImage, read_lock, write_lock
+from innerloop.gitops.environments.locking import lock
 from innerloop.project import Project
 from innerloop.render import programs
 from tests.build.registry import FakeRegistry, digest_of, serving

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from innerloop.config.loading import Options, load
-from innerloop.gitops.environments import render_environment
+from innerloop.gitops.environments.rendering import render_environment
 from tests.environments.conftest import LOOP
 
 pytestmark = pytest.mark.usefixtures("tools")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from innerloop.gitops.environments.source_commit import NOWHERE
 from innerloop.gitops.provenance import SourceCommit
-from innerloop.gitops.source_commit import NOWHERE, without_user
 from tests.environments.conftest import Shop, config_map
 
 
@@ -86,16 +86,3 @@ async def test_without_git_the_manifests_are_rendered_all_the_same(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert (await source_of(committed), committed.warnings) == (NOWHERE, ["git is not on PATH"])
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("https://user:secret@example.com/a.git", "https://example.com/a.git"),
-        ("https://token@example.com/a.git", "https://example.com/a.git"),
-        ("git@example.com:shop/a.git", "git@example.com:shop/a.git"),
-        ("ssh://git@example.com/a.git", "ssh://git@example.com/a.git"),
-    ],
-)
-def test_secrets_in_an_address_are_not_shown(address: str, shown: str) -> None:
-    assert without_user(address) == shown

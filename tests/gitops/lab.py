@@ -11,18 +11,19 @@ import msgspec
 
 from innerloop.errors import Location
 from innerloop.events import Event, Notice
-from innerloop.gitops import layouts, promotion, rollbacks, wording
-from innerloop.gitops.contents import files_of, provenance_of
-from innerloop.gitops.environments import Rendered
+from innerloop.gitops.environments.rendering import Rendered
 from innerloop.gitops.forges.plain import PlainGit
-from innerloop.gitops.layouts import Place
-from innerloop.gitops.planning import Allowed, Wanted
-from innerloop.gitops.promotion import Outcome
+from innerloop.gitops.places import layouts
+from innerloop.gitops.places.contents import files_of, provenance_of
+from innerloop.gitops.places.layouts import Place
+from innerloop.gitops.places.standing import look
+from innerloop.gitops.progress.source_history import History
+from innerloop.gitops.promotion import promotion, rollbacks, wording
+from innerloop.gitops.promotion.planning import Allowed, Wanted
+from innerloop.gitops.promotion.promotion import Outcome
+from innerloop.gitops.promotion.work import Work
 from innerloop.gitops.provenance import Provenance, SourceCommit, decode
-from innerloop.gitops.repository import Author, opened
-from innerloop.gitops.source_history import History
-from innerloop.gitops.standing import look
-from innerloop.gitops.work import Work
+from innerloop.gitops.repository.repository import Author, opened
 from innerloop.manifest import Manifest
 from innerloop.project import Environment, GitOps, Project
 from tests.gitops.forge.kinds import KINDS, adapter_of

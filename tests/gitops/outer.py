@@ -11,13 +11,14 @@ from typing import Any
 
 from innerloop.config.loading import Options, load
 from innerloop.events import Event
-from innerloop.gitops import provenance, repository
-from innerloop.gitops.comparing import place_of
+from innerloop.gitops import provenance
+from innerloop.gitops.differences.comparing import place_of
 from innerloop.gitops.forges.forge import Forge as Adapter
-from innerloop.gitops.progress import Progress
+from innerloop.gitops.progress.progress import Progress
+from innerloop.gitops.progress.source_history import History
+from innerloop.gitops.progress.status import Inquiry, Sources
 from innerloop.gitops.provenance import Provenance, SourceCommit
-from innerloop.gitops.source_history import History
-from innerloop.gitops.status import Inquiry, Sources
+from innerloop.gitops.repository import repository
 from innerloop.kube.client import Client
 from innerloop.project import Project
 from tests.gitops.conftest import adapter_of

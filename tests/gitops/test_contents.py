@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from innerloop.errors import LoopError
-from innerloop.gitops import marks
-from innerloop.gitops.contents import files_of, provenance_of
-from innerloop.gitops.layouts import Place, place
+from innerloop.gitops.places.contents import files_of, provenance_of
+from innerloop.gitops.places.layouts import Place, place
+from innerloop.gitops.promotion import marks
 from innerloop.manifest import Manifest
 from innerloop.project import GitOps, Project
 from tests.gitops.lab import ENVIRONMENT, config_map, rendered

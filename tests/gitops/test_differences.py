@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from innerloop.config import yaml
 from innerloop.errors import LoopError
-from innerloop.gitops.differences import Difference, compare
-from innerloop.gitops.manifest_files import manifests_of
+from innerloop.gitops.differences.differences import Difference, compare
+from innerloop.gitops.differences.manifest_files import manifests_of
 from innerloop.manifest import Manifest
 
 WEB = """\

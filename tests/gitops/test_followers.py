@@ -9,7 +9,7 @@ import pytest
 from innerloop.gitops.agents import applied_by_argocd, applied_by_flux
 from innerloop.gitops.agents.following import Followed, followed, same_repository
 from innerloop.gitops.agents.verdicts import Follower
-from innerloop.gitops.layouts import Place
+from innerloop.gitops.places.layouts import Place
 
 OLD, NEW = "1" * 40, "2" * 40
 URL = "https://git.example.com/acme/ops.git"

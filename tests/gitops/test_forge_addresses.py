@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innerloop.gitops.forges import address, bitbucket, gitea, github, gitlab
-from innerloop.gitops.forges.address import Address, parse
+from innerloop.gitops.forges.address import Address, parse, without_user
 from innerloop.gitops.forges.azure_places import place
 from innerloop.gitops.forges.choosing import Kind, forge_of, kind_of
 from innerloop.gitops.forges.errors import UnknownForge
@@ -211,3 +211,16 @@ async def test_without_a_forge_the_page_to_open_is_told(repository: str, kind: K
         assert await forge.find("promote/vote", "main") is None
         made = await forge.create(Proposal("promote/vote", "main", "Promote", "…"))
     assert (made.number, made.url) == (0, url)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://user:secret@example.com/a.git", "https://example.com/a.git"),
+        ("https://token@example.com/a.git", "https://example.com/a.git"),
+        ("git@example.com:shop/a.git", "git@example.com:shop/a.git"),
+        ("ssh://git@example.com/a.git", "ssh://git@example.com/a.git"),
+    ],
+)
+def test_secrets_in_an_address_are_not_shown(address: str, shown: str) -> None:
+    assert without_user(address) == shown

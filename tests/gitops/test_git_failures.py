@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from innerloop.gitops.git import (
+from innerloop.gitops.repository.git import (
     AccessDenied,
     MovedOn,
     NoRepository,

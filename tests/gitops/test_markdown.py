@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from innerloop.gitops.differences import Difference, compare
-from innerloop.gitops.markdown import Change, comment, counted, details
+from innerloop.gitops.differences.differences import Difference, compare
+from innerloop.gitops.differences.markdown import Change, comment, counted, details
 from innerloop.manifest import Manifest, ObjectKey
 
 _LINES = st.lists(st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from("``` ~<>|#"), max_size=30))

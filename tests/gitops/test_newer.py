@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from innerloop.gitops.source_history import History
+from innerloop.gitops.progress.source_history import History
 from tests.gitops.lab import Lab, config_map
 from tests.gitops.remote import Remote
 

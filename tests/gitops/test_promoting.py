@@ -19,8 +19,8 @@ from innerloop.cli import main
 from innerloop.cli.options import ProjectOptions
 from innerloop.cli.promoting import environment_of
 from innerloop.events import Event, Promoted
-from innerloop.gitops import promoting
-from innerloop.gitops.planning import Allowed
+from innerloop.gitops.promotion import promoting
+from innerloop.gitops.promotion.planning import Allowed
 from innerloop.project import Project
 from tests.gitops.forge.github import GitHub
 from tests.gitops.forge.repository import Repository

@@ -10,11 +10,11 @@ import pytest
 
 from innerloop.errors import LoopError
 from innerloop.events import Event, StepStarted
+from innerloop.gitops.differences.markdown import counted
 from innerloop.gitops.forges import azure
-from innerloop.gitops.git import ProtectedBranch
-from innerloop.gitops.markdown import counted
-from innerloop.gitops.promotion import WouldBeEmpty
-from innerloop.gitops.repository import NOTES
+from innerloop.gitops.promotion.promotion import WouldBeEmpty
+from innerloop.gitops.repository.git import ProtectedBranch
+from innerloop.gitops.repository.repository import NOTES
 from tests.gitops.forge.kinds import KINDS
 from tests.gitops.forge.server import Fault
 from tests.gitops.lab import Lab, config_map, lab_at

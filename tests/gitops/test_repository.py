@@ -10,7 +10,7 @@ import pytest
 
 from innerloop.errors import LoopError
 from innerloop.events import Event, Notice
-from innerloop.gitops.git import (
+from innerloop.gitops.repository.git import (
     AccessDenied,
     MovedOn,
     NoRepository,
@@ -19,7 +19,7 @@ from innerloop.gitops.git import (
     RepositoryError,
     RepositoryUnreachable,
 )
-from innerloop.gitops.repository import NOTES, Author, Repository, opened
+from innerloop.gitops.repository.repository import NOTES, Author, Repository, opened
 from innerloop.paths import cache_dir
 from tests.gitops.git_http import PASSWORD, USER, GitServer, serving_git
 from tests.gitops.remote import ALICE, Remote, git

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerloop.errors import LoopError
-from innerloop.gitops.source_history import History
+from innerloop.gitops.progress.source_history import History
 
 
 def git(folder: Path, *arguments: str) -> str:

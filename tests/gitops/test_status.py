@@ -11,9 +11,9 @@ import pytest
 
 from innerloop.events import StepProgress
 from innerloop.gitops.forges.forge import CommitStatus
-from innerloop.gitops.git import RepositoryUnreachable
-from innerloop.gitops.reporting import report
-from innerloop.gitops.waiting import wait_for
+from innerloop.gitops.progress.reporting import report
+from innerloop.gitops.progress.waiting import wait_for
+from innerloop.gitops.repository.git import RepositoryUnreachable
 from tests.gitops.forge.repository import Style
 from tests.gitops.git_http import GitServer, serving_git
 from tests.gitops.outer import World

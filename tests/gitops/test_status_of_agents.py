@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from innerloop.events import StepDone, StepFailed, StepProgress
-from innerloop.gitops.progress import Progress
-from innerloop.gitops.waiting import NotArrived, wait_for
+from innerloop.gitops.progress.progress import Progress
+from innerloop.gitops.progress.waiting import NotArrived, wait_for
 from innerloop.kube import config, objects
 from innerloop.kube.access import Access, Impersonation
 from innerloop.kube.client import Client, connect

@@ -59,7 +59,7 @@ async def _for_environments(
     else:
         built = await _build(options, names, emit)
     if lock:
-        from innerloop.gitops import locking
+        from innerloop.gitops.environments import locking
 
         await locking.lock(projects, built, emit, whole=options.env is None)
 

@@ -12,8 +12,8 @@ from innerloop.cli.options import ProjectOptions, several_environments
 
 if TYPE_CHECKING:
     from innerloop.events import Emit
-    from innerloop.gitops.comparing import Comparison
-    from innerloop.gitops.differences import Difference
+    from innerloop.gitops.differences.comparing import Comparison
+    from innerloop.gitops.differences.differences import Difference
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
@@ -46,7 +46,7 @@ def command(
         case "json":
             show_json(found)
         case "markdown":
-            from innerloop.gitops.markdown import Change, comment
+            from innerloop.gitops.differences.markdown import Change, comment
 
             click.echo(comment([Change(one.name, one.differences) for one in found]), nl=False)
         case _:
@@ -65,7 +65,7 @@ async def _compare(
 
         return await against_cluster(await load_tree(options, emit), emit)
     from innerloop.errors import LoopError
-    from innerloop.gitops.comparing import against_repository
+    from innerloop.gitops.differences.comparing import against_repository
 
     if all_envs:
         environments = environments_of(options)
@@ -99,7 +99,7 @@ def _as_json(difference: Difference) -> dict[str, str]:
 
 def show(one: Comparison) -> None:
     """Print differences for people."""
-    from innerloop.gitops.markdown import counted
+    from innerloop.gitops.differences.markdown import counted
 
     click.echo(f"{click.style(one.name, bold=True)}  {counted(one.differences)}  ({one.against})")
     for difference in one.differences:

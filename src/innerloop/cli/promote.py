@@ -14,7 +14,7 @@ from innerloop.cli.promoting import consents, environment_of, with_consent
 
 if TYPE_CHECKING:
     from innerloop.events import Emit
-    from innerloop.gitops.planning import Allowed
+    from innerloop.gitops.promotion.planning import Allowed
     from innerloop.project import Project
 
 
@@ -53,7 +53,7 @@ def command(
     Nothing to change: no pull request. The same again changes nothing. The checkout is not touched.
     """
     from innerloop.cli.running import run
-    from innerloop.gitops import promoting
+    from innerloop.gitops.promotion import promoting
 
     if report and not wait:
         raise click.UsageError("--report is for --wait")

@@ -13,7 +13,7 @@ import msgspec
 from innerloop.cli.options import ProjectOptions
 
 if TYPE_CHECKING:
-    from innerloop.gitops.planning import Allowed
+    from innerloop.gitops.promotion.planning import Allowed
     from innerloop.project import Project
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +24,7 @@ def consents(function: F) -> F:
 
     @functools.wraps(function)
     def command(*arguments: Any, allow_empty: bool, overwrite_edits: bool, **others: Any) -> Any:
-        from innerloop.gitops.planning import Allowed
+        from innerloop.gitops.promotion.planning import Allowed
 
         over_rollback, take_over = (bool(others.pop(name, False)) for name in ("over_rollback", "take_over"))
         allowed = Allowed(allow_empty, over_rollback, overwrite_edits, take_over)
@@ -58,7 +58,7 @@ def with_consent(work: Callable[[Allowed], object], allowed: Allowed, *, yes: bo
     ``yes`` answers no such question: in a pipeline it would always be given.
     """
     from innerloop.cli.picking import interactive
-    from innerloop.gitops.promotion import WouldBeEmpty
+    from innerloop.gitops.promotion.promotion import WouldBeEmpty
 
     try:
         work(allowed)

@@ -67,7 +67,7 @@ async def _render_for_dev(options: ProjectOptions, emit: Emit) -> _Stream:
 
 
 async def _render(options: ProjectOptions, emit: Emit) -> _Stream:
-    from innerloop.gitops.environments import render_environment, render_project
+    from innerloop.gitops.environments.rendering import render_environment, render_project
 
     if options.env is None:
         project = load_project(options)

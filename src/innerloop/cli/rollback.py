@@ -10,7 +10,7 @@ from innerloop.cli.options import ProjectOptions, one_environment, output_option
 from innerloop.cli.promoting import consents, environment_of, with_consent
 
 if TYPE_CHECKING:
-    from innerloop.gitops.planning import Allowed
+    from innerloop.gitops.promotion.planning import Allowed
 
 
 @click.command(short_help="open the pull request that takes an environment back")
@@ -26,7 +26,7 @@ def command(options: ProjectOptions, environment: str, to: str, allowed: Allowed
     What was rolled back is remembered: the next promotion of the same commit is refused, that of another says it.
     """
     from innerloop.cli.running import run
-    from innerloop.gitops import promoting
+    from innerloop.gitops.promotion import promoting
 
     def roll_back(given: Allowed) -> None:
         project = environment_of(options, environment, None)

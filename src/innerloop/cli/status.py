@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from innerloop.engine.snapshot import Snapshot
     from innerloop.events import Emit, SyncStream
     from innerloop.gitops.agents.outlook import Outlook
-    from innerloop.gitops.progress import Progress
+    from innerloop.gitops.progress.progress import Progress
 
 T = TypeVar("T")
 

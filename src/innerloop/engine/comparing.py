@@ -12,8 +12,8 @@ from innerloop.engine.deploying import dependants_first, make_plan
 from innerloop.engine.graph import Graph, Output, Step, Values
 from innerloop.engine.steps import Composed, Plan, plan_steps
 from innerloop.events import Emit, Notice
-from innerloop.gitops.comparing import Comparison
-from innerloop.gitops.differences import compare
+from innerloop.gitops.differences.comparing import Comparison
+from innerloop.gitops.differences.differences import compare
 from innerloop.project import Image
 
 

@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from innerloop.engine.connecting import connected
 from innerloop.events import Emit, Notice
-from innerloop.gitops import repository
-from innerloop.gitops.comparing import settings
+from innerloop.gitops.differences.comparing import settings
+from innerloop.gitops.environments.source_commit import remote_address
 from innerloop.gitops.forges.choosing import forge_of
 from innerloop.gitops.forges.errors import ForgeError
 from innerloop.gitops.forges.forge import Forge
-from innerloop.gitops.progress import Progress
-from innerloop.gitops.reporting import report, source_kind
-from innerloop.gitops.source_commit import remote_address
-from innerloop.gitops.source_history import History
-from innerloop.gitops.status import Inquiry, Sources
-from innerloop.gitops.waiting import wait_for
+from innerloop.gitops.progress.progress import Progress
+from innerloop.gitops.progress.reporting import report, source_kind
+from innerloop.gitops.progress.source_history import History
+from innerloop.gitops.progress.status import Inquiry, Sources
+from innerloop.gitops.progress.waiting import wait_for
+from innerloop.gitops.repository import repository
 from innerloop.kube.errors import KubeError
 from innerloop.project import Project
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.gitops.progress import Progress
-from innerloop.gitops.waiting import NotArrived, wait_for
+from innerloop.gitops.progress.progress import Progress
+from innerloop.gitops.progress.waiting import NotArrived, wait_for
 from innerloop.kube import objects
 from innerloop.kube.errors import NotFound
 from tests.gitops.agents.argocd import HERE, ArgoCD

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from innerloop.gitops.progress import Progress
-from innerloop.gitops.waiting import NotArrived, wait_for
+from innerloop.gitops.progress.progress import Progress
+from innerloop.gitops.progress.waiting import NotArrived, wait_for
 from tests.e2e.loop_command import loop
 from tests.gitops.agents.flux import Flux, kustomization, need, source
 from tests.gitops.agents.test_applied import BROKEN

@@ -12,7 +12,7 @@ import msgspec
 
 from innerloop.config import yaml
 from innerloop.events import Emit, Event
-from innerloop.gitops.environments import Rendered
+from innerloop.gitops.environments.rendering import Rendered
 from innerloop.gitops.gates.checking import check
 from innerloop.gitops.gates.findings import Finding
 from innerloop.gitops.provenance import Provenance, SourceCommit

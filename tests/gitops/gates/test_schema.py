@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from innerloop.errors import LoopError
+from innerloop.gitops.environments.scopes import cluster_wide_kinds
 from innerloop.gitops.gates import custom, kubernetes, schema
-from innerloop.gitops.scopes import cluster_wide_kinds
 from tests.gitops.gates.rendered import DEPLOYMENT, SOURCE, manifests
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from innerloop.config.loading import Options, load
-from innerloop.gitops.environments import render_environment
+from innerloop.gitops.environments.rendering import render_environment
 from innerloop.gitops.gates.checking import check
 
 VOTE = Path(__file__).parents[3] / "examples/vote"

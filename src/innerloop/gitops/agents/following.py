@@ -9,7 +9,7 @@ from innerloop.deploy.identity import repository_name
 from innerloop.gitops.forges import address, azure_places
 from innerloop.gitops.forges.choosing import known
 from innerloop.gitops.forges.errors import UnknownForge
-from innerloop.gitops.layouts import Place
+from innerloop.gitops.places.layouts import Place
 
 
 class Followed(NamedTuple):

@@ -11,6 +11,8 @@ from innerloop.gitops.forges.errors import UnknownForge
 _SCP = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]+):(?P<path>(?!//).+)")
 """``git@github.com:owner/name.git``; a host of one letter would be a Windows drive."""
 
+_USER = re.compile(r"(?<=://)[^/@]*@")
+
 _SSH_HOSTS = {
     "ssh.github.com": "github.com",
     "altssh.gitlab.com": "gitlab.com",
@@ -83,3 +85,8 @@ def _address(scheme: str, host: str, port: int | None, path: str, user: str) -> 
     path = path.strip("/").removesuffix(".git").rstrip("/")
     host = host.lower()
     return Address(scheme, _SSH_HOSTS.get(host, host), port, path, user) if path else None
+
+
+def without_user(address: str) -> str:
+    """An address as it may be shown: what stands before the ``@`` of a URL may be a token."""
+    return _USER.sub("", address) if address.startswith(("http://", "https://")) else address

@@ -25,7 +25,7 @@ from innerloop.manifest import Manifest
 from innerloop.project import GitOps, Project
 
 if TYPE_CHECKING:
-    from innerloop.gitops.environments import Rendered
+    from innerloop.gitops.environments.rendering import Rendered
     from innerloop.kube.client import Client
 
 _ELSEWHERE = ("random", "target")

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from innerloop.events import Emit, Notice
-from innerloop.gitops import access, git, trees
+from innerloop.gitops.forges.address import without_user
 from innerloop.gitops.forges.choosing import Kind
-from innerloop.gitops.git import Git, MovedOn, RepositoryUnreachable
-from innerloop.gitops.source_commit import without_user
+from innerloop.gitops.repository import access, git, trees
+from innerloop.gitops.repository.git import Git, MovedOn, RepositoryUnreachable
 from innerloop.locking import locked
 from innerloop.paths import cache_dir
 from innerloop.processes import ProgramFailed

@@ -15,8 +15,8 @@ import msgspec
 
 from innerloop.config import yaml
 from innerloop.errors import LoopError
-from innerloop.gitops.environments import Rendered
-from innerloop.gitops.layouts import Place
+from innerloop.gitops.environments.rendering import Rendered
+from innerloop.gitops.places.layouts import Place
 from innerloop.gitops.provenance import Provenance
 from innerloop.manifest import Manifest
 

@@ -13,14 +13,14 @@ from innerloop import __version__
 from innerloop import plugins as plugin_files
 from innerloop.errors import single_failure
 from innerloop.events import Emit
-from innerloop.gitops import determinism, locked
-from innerloop.gitops.lock import Lock, read_lock
-from innerloop.gitops.origins import Made, provenance_of
-from innerloop.gitops.placing import placed
+from innerloop.gitops.environments import determinism, locked
+from innerloop.gitops.environments.lock import Lock, read_lock
+from innerloop.gitops.environments.origins import Made, provenance_of
+from innerloop.gitops.environments.placing import placed
+from innerloop.gitops.environments.scopes import cluster_wide_kinds
+from innerloop.gitops.environments.source_commit import source_commit
+from innerloop.gitops.environments.templates import filled_templates
 from innerloop.gitops.provenance import Provenance
-from innerloop.gitops.scopes import cluster_wide_kinds
-from innerloop.gitops.source_commit import source_commit
-from innerloop.gitops.templates import filled_templates
 from innerloop.hooks import hooks_alone
 from innerloop.manifest import Manifest
 from innerloop.plugins import Plugins

@@ -9,7 +9,7 @@ from __future__ import annotations
 from innerloop.gitops.forges.address import parse
 from innerloop.gitops.forges.choosing import Kind, kind_of
 from innerloop.gitops.forges.forge import CommitState, CommitStatus, Forge
-from innerloop.gitops.progress import Progress, State
+from innerloop.gitops.progress.progress import Progress, State
 
 _STATES: dict[State, CommitState] = {
     "in pull request": "pending",

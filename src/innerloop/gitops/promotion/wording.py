@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from innerloop.gitops import marks
-from innerloop.gitops.differences import Difference
+from innerloop.gitops.differences.differences import Difference
+from innerloop.gitops.differences.markdown import counted, details
 from innerloop.gitops.forges import azure, bitbucket, gitea, github, gitlab
 from innerloop.gitops.forges.forge import Forge
 from innerloop.gitops.gates.findings import Finding
-from innerloop.gitops.markdown import counted, details
-from innerloop.gitops.planning import Plan, Wanted
+from innerloop.gitops.promotion import marks
+from innerloop.gitops.promotion.planning import Plan, Wanted
 from innerloop.gitops.provenance import FILE, Provenance
-from innerloop.gitops.trees import blob_id
+from innerloop.gitops.repository.trees import blob_id
 
 LIMITS = {
     "GitHub": github.BODY,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from innerloop.errors import LoopError
 from innerloop.events import Emit, reported
-from innerloop.gitops.git import environment
+from innerloop.gitops.environments.source_commit import remote_address
 from innerloop.gitops.provenance import SourceCommit
-from innerloop.gitops.source_commit import remote_address
+from innerloop.gitops.repository.git import environment
 from innerloop.processes import Completed, ProgramFailed, run
 
 _ENVIRONMENT = {

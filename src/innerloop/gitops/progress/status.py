@@ -14,15 +14,15 @@ from innerloop.gitops import provenance
 from innerloop.gitops.agents import applied
 from innerloop.gitops.agents.following import Followed, followed
 from innerloop.gitops.agents.verdicts import Follower, Sight
-from innerloop.gitops.comparing import place_of, settings
+from innerloop.gitops.differences.comparing import place_of, settings
+from innerloop.gitops.differences.manifest_files import manifests_of
 from innerloop.gitops.forges.errors import ForgeError
 from innerloop.gitops.forges.forge import Forge, PullRequest
-from innerloop.gitops.health import health
-from innerloop.gitops.manifest_files import manifests_of
-from innerloop.gitops.progress import Progress, State, short
+from innerloop.gitops.progress.health import health
+from innerloop.gitops.progress.progress import Progress, State, short
+from innerloop.gitops.progress.source_history import History
 from innerloop.gitops.provenance import Provenance
-from innerloop.gitops.repository import Repository
-from innerloop.gitops.source_history import History
+from innerloop.gitops.repository.repository import Repository
 from innerloop.kube.client import Client
 from innerloop.kube.errors import ApiError, KubeError
 from innerloop.project import Project

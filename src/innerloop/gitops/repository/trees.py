@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
-from innerloop.gitops.git import Git, RepositoryError
+from innerloop.gitops.repository.git import Git, RepositoryError
 
 FILE_MODES = ("100644", "100755")
 

@@ -11,12 +11,13 @@ import msgspec
 from innerloop.deploy.together import together
 from innerloop.errors import LoopError, single_failure
 from innerloop.events import Emit, Notice
-from innerloop.gitops import contents, layouts, repository, standing
-from innerloop.gitops.differences import Difference, compare
-from innerloop.gitops.environments import render_environment
-from innerloop.gitops.layouts import Place
-from innerloop.gitops.manifest_files import manifests_of
-from innerloop.gitops.repository import Repository
+from innerloop.gitops.differences.differences import Difference, compare
+from innerloop.gitops.differences.manifest_files import manifests_of
+from innerloop.gitops.environments.rendering import render_environment
+from innerloop.gitops.places import contents, layouts, standing
+from innerloop.gitops.places.layouts import Place
+from innerloop.gitops.repository import repository
+from innerloop.gitops.repository.repository import Repository
 from innerloop.project import GitOps, Project
 
 

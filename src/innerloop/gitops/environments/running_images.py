@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from innerloop.gitops.environments import Rendered
+from innerloop.gitops.environments.rendering import Rendered
 from innerloop.references import repository
 from innerloop.render.images import image_references, replace_images
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from innerloop.gitops.scopes import Kind
+from innerloop.gitops.environments.scopes import Kind
 from innerloop.manifest import Manifest
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from innerloop.errors import LoopError
 from innerloop.events import Notice
-from innerloop.gitops import marks
-from innerloop.gitops.planning import Plan, Wanted
+from innerloop.gitops.places.standing import Standing, state
+from innerloop.gitops.promotion import marks
+from innerloop.gitops.promotion.planning import Plan, Wanted
+from innerloop.gitops.promotion.work import Work
 from innerloop.gitops.provenance import Provenance
-from innerloop.gitops.repository import Commit
-from innerloop.gitops.standing import Standing, state
-from innerloop.gitops.work import Work
+from innerloop.gitops.repository.repository import Commit
 
 SHOWN = 10
 """Commits of others that are named."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from innerloop.errors import LoopError
-from innerloop.gitops.contents import is_manifest
-from innerloop.gitops.differences import Difference, compare
+from innerloop.gitops.differences.differences import Difference, compare
+from innerloop.gitops.differences.manifest_files import manifests_of
 from innerloop.gitops.gates import target
 from innerloop.gitops.gates.findings import Finding
-from innerloop.gitops.layouts import Place
-from innerloop.gitops.manifest_files import manifests_of
+from innerloop.gitops.places.contents import is_manifest
+from innerloop.gitops.places.layouts import Place
+from innerloop.gitops.places.standing import State, written_paths
 from innerloop.gitops.provenance import Provenance, encode
-from innerloop.gitops.standing import State, written_paths
 from innerloop.manifest import Manifest
 
 

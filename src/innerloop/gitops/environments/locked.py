@@ -12,7 +12,7 @@ from innerloop import references
 from innerloop.build.tags import content_tag
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice
-from innerloop.gitops.lock import Lock, LockedImage, LockedSource, place
+from innerloop.gitops.environments.lock import Lock, LockedImage, LockedSource, place
 from innerloop.gitops.provenance import SourceCommit
 from innerloop.manifest import Manifest
 from innerloop.project import HelmSource, Image, Project

@@ -16,10 +16,10 @@ from innerloop.build.tags import content_tag
 from innerloop.config.files import shown
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice, reported
-from innerloop.gitops.environments import render_project
-from innerloop.gitops.lock import LaterLock, Lock, LockedImage, LockedSource, read_lock, write_lock
-from innerloop.gitops.locked import repository_of, tagged
-from innerloop.gitops.source_commit import source_commit
+from innerloop.gitops.environments.lock import LaterLock, Lock, LockedImage, LockedSource, read_lock, write_lock
+from innerloop.gitops.environments.locked import repository_of, tagged
+from innerloop.gitops.environments.rendering import render_project
+from innerloop.gitops.environments.source_commit import source_commit
 from innerloop.paths import LOCK_FILE
 from innerloop.project import Image, Project
 from innerloop.render import engines

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from innerloop.events import Emit
 from innerloop.gitops.forges.forge import Forge
-from innerloop.gitops.layouts import Place
-from innerloop.gitops.repository import Author, Repository
-from innerloop.gitops.source_history import History
+from innerloop.gitops.places.layouts import Place
+from innerloop.gitops.progress.source_history import History
+from innerloop.gitops.repository.repository import Author, Repository
 from innerloop.project import GitOps
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from innerloop import processes
 from innerloop.events import Emit, Notice
+from innerloop.gitops.forges.address import without_user
 from innerloop.gitops.provenance import SourceCommit
 from innerloop.paths import LOCK_FILE
 
 _ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 _FORMAT = "%H%x00%an <%ae>%x00%aI%x00%s%x00%b"
-_USER = re.compile(r"(?<=://)[^/@]*@")
 
 NOWHERE = SourceCommit(repository="", commit="")
 """Of a project that is in no repository."""
@@ -59,11 +58,6 @@ async def source_commit(
         body=body.strip(),
         clean=not changes.result() and not ignored.result(),
     )
-
-
-def without_user(address: str) -> str:
-    """An address as it may be shown: what stands before the ``@`` of a URL may be a token."""
-    return _USER.sub("", address) if address.startswith(("http://", "https://")) else address
 
 
 async def remote_address(folder: Path) -> str:

@@ -8,13 +8,13 @@ import msgspec
 
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Notice
-from innerloop.gitops import wording
-from innerloop.gitops.layouts import Place
-from innerloop.gitops.planning import Allowed, Wanted
+from innerloop.gitops.places.layouts import Place
+from innerloop.gitops.places.standing import Standing, State, state
+from innerloop.gitops.promotion import wording
+from innerloop.gitops.promotion.planning import Allowed, Wanted
+from innerloop.gitops.promotion.work import Work
 from innerloop.gitops.provenance import Provenance
-from innerloop.gitops.repository import Commit, Repository
-from innerloop.gitops.standing import Standing, State, state
-from innerloop.gitops.work import Work
+from innerloop.gitops.repository.repository import Commit, Repository
 
 LOOKED_AT = (3, 20, 200)
 """Changes of an environment that are looked through for the one to go back to, in steps: history has to be fetched."""

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from innerloop.errors import LoopError
 from innerloop.events import Emit, StepProgress, reported
-from innerloop.gitops.git import RepositoryUnreachable
-from innerloop.gitops.progress import Progress
-from innerloop.gitops.status import Inquiry
+from innerloop.gitops.progress.progress import Progress
+from innerloop.gitops.progress.status import Inquiry
+from innerloop.gitops.repository.git import RepositoryUnreachable
 
 EVERY_SECONDS = 5.0
 """Between two looks: an agent takes longer, and a forge takes as many requests."""

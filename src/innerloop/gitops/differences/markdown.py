@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from innerloop.gitops.differences import Difference
+from innerloop.gitops.differences.differences import Difference
 
 LIMIT = 60_000
 """Characters, of a text that has others beside it: GitHub takes 65,536."""

@@ -12,17 +12,17 @@ import msgspec
 
 from innerloop.errors import LoopError
 from innerloop.events import Notice, reported
-from innerloop.gitops import newer, planning, proposals, rollbacks, wording
-from innerloop.gitops.differences import Difference
+from innerloop.gitops.differences.differences import Difference
+from innerloop.gitops.differences.markdown import counted
 from innerloop.gitops.forges.errors import ForgeError
 from innerloop.gitops.forges.forge import Proposal, PullRequest
-from innerloop.gitops.git import MovedOn, ProtectedBranch, PushRefused
-from innerloop.gitops.layouts import Place
-from innerloop.gitops.markdown import counted
-from innerloop.gitops.newer import Newer
-from innerloop.gitops.planning import Allowed, Plan, Wanted
-from innerloop.gitops.standing import Standing, State, look
-from innerloop.gitops.work import Work
+from innerloop.gitops.places.layouts import Place
+from innerloop.gitops.places.standing import Standing, State, look
+from innerloop.gitops.promotion import newer, planning, proposals, rollbacks, wording
+from innerloop.gitops.promotion.newer import Newer
+from innerloop.gitops.promotion.planning import Allowed, Plan, Wanted
+from innerloop.gitops.promotion.work import Work
+from innerloop.gitops.repository.git import MovedOn, ProtectedBranch, PushRefused
 
 ATTEMPTS = 5
 """How often we begin before somebody else's pushing is told as an error."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from innerloop.errors import Location, LoopError
-from innerloop.gitops.contents import is_manifest
-from innerloop.gitops.layouts import Place
+from innerloop.gitops.places.contents import is_manifest
+from innerloop.gitops.places.layouts import Place
 from innerloop.gitops.provenance import Provenance, decode
-from innerloop.gitops.repository import Repository
+from innerloop.gitops.repository.repository import Repository
 from innerloop.project import GitOps
 
 

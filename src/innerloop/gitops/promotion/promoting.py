@@ -11,23 +11,23 @@ from innerloop import plugins as plugin_files
 from innerloop import processes
 from innerloop.errors import LoopError
 from innerloop.events import Emit, Promoted, reported
-from innerloop.gitops import planning, promotion, rollbacks, wording
-from innerloop.gitops.comparing import Comparison, place_of, settings
-from innerloop.gitops.contents import files_of, provenance_of
-from innerloop.gitops.environments import Rendered, render_environment
+from innerloop.gitops.differences.comparing import Comparison, place_of, settings
+from innerloop.gitops.differences.markdown import counted
+from innerloop.gitops.environments.rendering import Rendered, render_environment
+from innerloop.gitops.environments.running_images import with_images
+from innerloop.gitops.environments.source_checkout import checked_out
 from innerloop.gitops.forges.choosing import forge_of
 from innerloop.gitops.gates.checking import check
 from innerloop.gitops.gates.findings import Finding
-from innerloop.gitops.markdown import counted
-from innerloop.gitops.planning import Allowed, Wanted
-from innerloop.gitops.promotion import Outcome
+from innerloop.gitops.places.contents import files_of, provenance_of
+from innerloop.gitops.places.standing import look
+from innerloop.gitops.progress.source_history import History
+from innerloop.gitops.promotion import planning, promotion, rollbacks, wording
+from innerloop.gitops.promotion.planning import Allowed, Wanted
+from innerloop.gitops.promotion.promotion import Outcome
+from innerloop.gitops.promotion.work import Work
 from innerloop.gitops.provenance import Provenance
-from innerloop.gitops.repository import Author, Repository, opened
-from innerloop.gitops.running_images import with_images
-from innerloop.gitops.source_checkout import checked_out
-from innerloop.gitops.source_history import History
-from innerloop.gitops.standing import look
-from innerloop.gitops.work import Work
+from innerloop.gitops.repository.repository import Author, Repository, opened
 from innerloop.hooks import hooks_alone
 from innerloop.project import Project
 

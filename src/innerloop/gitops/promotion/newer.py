@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from innerloop.events import Emit, Notice
-from innerloop.gitops import wording
-from innerloop.gitops.planning import Wanted
+from innerloop.gitops.places.standing import Standing, State
+from innerloop.gitops.promotion import wording
+from innerloop.gitops.promotion.planning import Wanted
+from innerloop.gitops.promotion.work import Work
 from innerloop.gitops.provenance import SourceCommit
-from innerloop.gitops.standing import Standing, State
-from innerloop.gitops.work import Work
 
 
 class Newer(NamedTuple):

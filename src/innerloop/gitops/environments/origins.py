@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from innerloop.config.variables import BUILT_IN
+from innerloop.gitops.environments.templates import relative
 from innerloop.gitops.provenance import Provenance, SourceCommit
-from innerloop.gitops.templates import relative
 from innerloop.manifest import Manifest
 from innerloop.project import Environment, Project
 from innerloop.references import repository

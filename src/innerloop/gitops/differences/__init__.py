@@ -1,0 +1,1 @@
+"""What differs between two sets of objects, and how it is told."""

@@ -1,0 +1,1 @@
+"""How far a commit is on its way to an environment."""

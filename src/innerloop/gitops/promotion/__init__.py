@@ -1,0 +1,1 @@
+"""From what is rendered to one pull request, and back."""
