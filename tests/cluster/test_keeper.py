@@ -20,6 +20,7 @@ from innerloop.cluster.builtin import cgroups, keeper
 from innerloop.cluster.builtin.keeper import ComponentState
 from innerloop.cluster.builtin.names import names_of
 from innerloop.cluster.compiling import compile_node
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
@@ -203,13 +204,6 @@ def resolver() -> Iterator[str]:
         with closing(socket.socket(type=socket.SOCK_DGRAM)) as last:
             last.sendto(b"end", (address, 53))
         thread.join()
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def command_lines_with(text: str) -> list[str]:

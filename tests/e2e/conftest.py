@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.loop_command import loop
+from tests.ports import free_port
 
 SERVER = """\
 import http.server, os
@@ -100,10 +100,3 @@ dev:
     yield found
     ended = await loop("purge", cwd=found.folder)
     assert ended.code == 0, ended.stdout + ended.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

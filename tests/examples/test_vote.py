@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ports import free_port
 from tests.waiting import until
 
 WEB = Path(__file__).parents[2] / "examples/vote/web"
@@ -68,12 +69,6 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
             yield Front(folder, f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def accepts(port: int) -> Callable[[], bool]:

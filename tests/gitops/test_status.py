@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import msgspec
@@ -19,14 +18,7 @@ from tests.gitops.git_http import GitServer, serving_git
 from tests.gitops.outer import World
 from tests.waiting import until
 
-
-@pytest.fixture(autouse=True)
-def _laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own caches, and none of the machine's own git configuration."""
-    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / ".home" / variable))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+pytestmark = pytest.mark.usefixtures("isolated")
 
 
 @pytest.fixture(params=["folder", "branch"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,7 @@ from tests.gitops.agent_kinds import Agents, ensure_kinds
 from tests.gitops.outer import World
 from tests.waiting import until
 
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(autouse=True)
-def _laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Own caches, and none of the machine's own git configuration."""
-    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / ".home" / variable))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("isolated")]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from innerloop.cluster.compiling import compiled
 from innerloop.kube.access import Access, Secret, Token
 from innerloop.kube.client import connect
 from innerloop.kube.errors import KubeError
+from tests.ports import free_port
 from tests.waiting import until
 
 TOKENS = 'admin,admin,1,"system:masters"\nrobot,robot,2\n'
@@ -113,10 +113,3 @@ async def spawn(program: str, *arguments: str) -> Process:
     if path is None:
         pytest.skip(f"no {program}: neither on PATH nor compiled for the built-in node")
     return await asyncio.create_subprocess_exec(path, *arguments, stdout=DEVNULL, stderr=DEVNULL)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

@@ -7,8 +7,6 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +19,8 @@ from innerloop.kube import objects
 from innerloop.kube.client import Client
 from innerloop.manifest import ObjectKey
 from tests.deploy.deployment import unique
+from tests.gitops.agents import controllers
+from tests.ports import free_port
 from tests.waiting import until
 
 BUILD = Path(__file__).parents[3] / "native/argocd/build.py"
@@ -220,7 +220,7 @@ async def _uninstall(argo: ArgoCD) -> None:
 
 
 def _commands(programs: Path, memory: str, kubeconfig: Path, namespace: str) -> list[list[str]]:
-    port, repo, *others = (str(_free_port()) for _ in range(7))
+    port, repo, *others = (str(free_port()) for _ in range(7))
     access = ["--kubeconfig", str(kubeconfig), "--namespace", namespace]
     server = f"127.0.0.1:{repo}"
     return [
@@ -253,29 +253,13 @@ async def _process(argv: list[str], folder: Path, kubeconfig: Path) -> AsyncIter
     (home / ".kube").mkdir(parents=True)
     # ARGOCD_FAKE_IN_CLUSTER reads it there
     (home / ".kube/config").symlink_to(kubeconfig)
-    with (folder / f"{name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            name,
-            *arguments,
-            executable=program,
-            cwd=home,
-            env=_environment(home, kubeconfig),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
+    async with controllers.running(program, arguments, home, _environment(home, kubeconfig), name=name):
         yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
 
 
 def _environment(home: Path, kubeconfig: Path) -> dict[str, str]:
     users = compiling.for_users()
     return {
-        **os.environ,
         "HOME": str(home),
         "KUBECONFIG": str(kubeconfig),
         "TMPDIR": str(home),
@@ -286,10 +270,3 @@ def _environment(home: Path, kubeconfig: Path) -> dict[str, str]:
         "ARGOCD_SSH_DATA_PATH": str(home),
         "ARGOCD_PLUGINSOCKFILEPATH": str(home),
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import shutil
-import signal
-import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +18,8 @@ from innerloop.kube.client import Client
 from innerloop.kube.errors import NotFound
 from innerloop.manifest import ObjectKey
 from tests.deploy.deployment import unique
+from tests.gitops.agents import controllers
+from tests.ports import free_port
 from tests.waiting import until
 
 SOURCES = "source.toolkit.fluxcd.io/v1"
@@ -172,7 +170,7 @@ async def _emptied(flux: Flux) -> None:
 
 
 def _arguments(folder: Path) -> dict[str, list[str]]:
-    artifacts, *ports = (f"127.0.0.1:{_free_port()}" for _ in range(5))
+    artifacts, *ports = (f"127.0.0.1:{free_port()}" for _ in range(5))
     storage = folder / "artifacts"
     storage.mkdir(parents=True)
     return {
@@ -188,35 +186,9 @@ def _arguments(folder: Path) -> dict[str, list[str]]:
 async def _process(
     program: Path, arguments: list[str], folder: Path, kubeconfig: Path, namespace: str
 ) -> AsyncIterator[None]:
-    temporary = folder / program.name
-    temporary.mkdir()
-    environment = {
-        **os.environ,
-        "KUBECONFIG": str(kubeconfig),
-        "RUNTIME_NAMESPACE": namespace,
-        "TMPDIR": str(temporary),
-    }
-    with (folder / f"{program.name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            "--watch-all-namespaces=false",
-            *arguments,
-            cwd=temporary,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
+    home = folder / program.name
+    home.mkdir()
+    environment = {"KUBECONFIG": str(kubeconfig), "RUNTIME_NAMESPACE": namespace, "TMPDIR": str(home)}
+    everything = ["--watch-all-namespaces=false", *arguments]
+    async with controllers.running(str(program), everything, home, environment):
         yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
