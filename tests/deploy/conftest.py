@@ -45,27 +45,34 @@ def own(client: Client, new_namespace: str, tmp_path: Path) -> Deployment:
 @pytest.fixture
 async def developer(client: Client, kubeconfig: Path, namespace: str) -> AsyncIterator[Client]:
     """A client that may do in ``namespace`` what the role edit allows, and nothing elsewhere."""
-    await objects.create(client, binding("RoleBinding", "edit", {"name": "developer", "namespace": namespace}))
-    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    await objects.create(
+        client, binding("RoleBinding", "edit", {"name": "developer", "namespace": namespace}, user_of(namespace))
+    )
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation(user_of(namespace)))
     async with connect(access) as connected:
         yield connected
 
 
 @pytest.fixture
-async def viewer(client: Client) -> AsyncIterator[None]:
+async def viewer(client: Client, namespace: str) -> AsyncIterator[None]:
     """Lets ``developer`` look at everything, namespaces included."""
     name = unique("test-viewer")
-    await objects.create(client, binding("ClusterRoleBinding", "view", {"name": name}))
+    await objects.create(client, binding("ClusterRoleBinding", "view", {"name": name}, user_of(namespace)))
     yield
     await objects.delete(client, ObjectKey("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", name))
 
 
-def binding(kind: str, role: str, metadata: dict[str, str]) -> dict[str, object]:
+def user_of(namespace: str) -> str:
+    """A user for one test: rights that were taken away count for a moment longer."""
+    return f"dev-{namespace}"
+
+
+def binding(kind: str, role: str, metadata: dict[str, str], user: str) -> dict[str, object]:
     group = "rbac.authorization.k8s.io"
     return {
         "apiVersion": f"{group}/v1",
         "kind": kind,
         "metadata": metadata,
         "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": "dev-ann"}],
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
     }

@@ -13,6 +13,7 @@ from innerloop.gitops.progress.waiting import NotArrived, wait_for
 from innerloop.kube import config, objects
 from innerloop.kube.access import Access, Impersonation
 from innerloop.kube.client import Client, connect
+from tests.deploy.conftest import user_of
 from tests.gitops.agent_kinds import Agents, ensure_kinds
 from tests.gitops.outer import World
 from tests.waiting import until
@@ -190,10 +191,10 @@ async def test_who_may_look_in_the_environments_namespace_sees_its_agents(
         "kind": "RoleBinding",
         "metadata": metadata,
         "roleRef": {"apiGroup": group, "kind": "Role", "name": "looks"},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": "dev-ann"}],
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user_of(agents.namespace)}],
     }
     await objects.create(agents.client, binding)
-    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation(user_of(agents.namespace)))
     async with connect(access) as developer:
         assert (await world.look(commit, developer)).state == "healthy"
 

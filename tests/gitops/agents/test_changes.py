@@ -60,6 +60,11 @@ def test_what_others_have_set_otherwise_stays_theirs() -> None:
     assert undone({"prune": "theirs"}, made) == {"prune": "theirs"}
 
 
+def test_what_was_taken_out_comes_back_though_its_surroundings_were_dropped_as_empty() -> None:
+    made = changes({"policy": {"automated": {}, "options": []}}, {"policy": {"options": []}})
+    assert undone({}, made) == {"policy": {"automated": {}}}
+
+
 def test_nothing_is_made_where_the_surroundings_are_gone() -> None:
     made = changes({"policy": {"prune": True, "heal": True}}, {"policy": {"prune": False, "heal": True}})
     assert undone({}, made) == {}

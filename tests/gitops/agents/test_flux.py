@@ -24,7 +24,7 @@ from innerloop.kube.client import Client, connect
 from innerloop.kube.errors import NotFound
 from innerloop.kube.watching import watch
 from innerloop.manifest import ObjectKey
-from tests.deploy.conftest import binding
+from tests.deploy.conftest import binding, user_of
 from tests.gitops.agent_kinds import FLUX, HELM, WHEN, ensure_kinds
 from tests.gitops.agents import marked
 from tests.gitops.agents.vote import text
@@ -203,9 +203,10 @@ async def as_developer(applier: Applier, kubeconfig: Path, rights: dict[str, Any
     role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata}
     await objects.create(applier.client, {**role, "rules": [rights]})
     reference = {"apiGroup": group, "kind": "Role", "name": "developer"}
-    bound = {**binding("RoleBinding", "developer", metadata), "roleRef": reference}
+    user = user_of(applier.key.namespace)
+    bound = {**binding("RoleBinding", "developer", metadata, user), "roleRef": reference}
     await objects.create(applier.client, bound)
-    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation(user))
     async with connect(access) as connected:
         yield connected
 

@@ -17,7 +17,7 @@ from innerloop.kube.access import Impersonation
 from innerloop.kube.client import Client, connect
 from innerloop.manifest import Manifest, ObjectKey
 from innerloop.project import Project
-from tests.deploy.conftest import binding
+from tests.deploy.conftest import binding, user_of
 from tests.gitops.agents.vote import Vote
 
 pytestmark = pytest.mark.cluster
@@ -29,8 +29,8 @@ RBAC = "rbac.authorization.k8s.io/v1"
 async def developer(vote: Vote, kubeconfig: Path) -> AsyncIterator[Client]:
     """May change the namespace, and knows nothing of agents."""
     metadata = {"name": "developer", "namespace": vote.namespace}
-    await objects.create(vote.client, binding("RoleBinding", "edit", metadata))
-    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    await objects.create(vote.client, binding("RoleBinding", "edit", metadata, user_of(vote.namespace)))
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation(user_of(vote.namespace)))
     async with connect(access) as connected:
         yield connected
 
@@ -41,7 +41,7 @@ async def allowed(vote: Vote, *verbs: str) -> AsyncIterator[None]:
     rules = [{"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": list(verbs)}]
     metadata = {"name": vote.name}
     await objects.create(vote.client, {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata, "rules": rules})
-    await objects.create(vote.client, binding("ClusterRoleBinding", vote.name, metadata))
+    await objects.create(vote.client, binding("ClusterRoleBinding", vote.name, metadata, user_of(vote.namespace)))
     yield
     for kind in ("ClusterRoleBinding", "ClusterRole"):
         await objects.delete(vote.client, ObjectKey(RBAC, kind, "", vote.name))

@@ -16,7 +16,7 @@ from innerloop.gitops.agents.resuming import in_namespace, resume
 from innerloop.kube import config, objects
 from innerloop.kube.access import Impersonation
 from innerloop.kube.client import Client, connect
-from tests.deploy.conftest import binding
+from tests.deploy.conftest import binding, user_of
 from tests.e2e.loop_command import loop
 from tests.gitops.agents.flux import kustomization, need
 from tests.gitops.agents.flux_vote import FluxVote
@@ -224,10 +224,9 @@ async def test_a_deployment_holds_until_it_is_purged(kept: FluxVote, folder: Pat
 @pytest.fixture
 async def developer(kept: FluxVote, kubeconfig: Path) -> AsyncIterator[Client]:
     """May change the namespace, and knows nothing of agents."""
-    await objects.create(
-        kept.client, binding("RoleBinding", "edit", {"name": "developer", "namespace": kept.namespace})
-    )
-    access = config.access(config.load([kubeconfig]), impersonate=Impersonation("dev-ann"))
+    user, metadata = user_of(kept.namespace), {"name": "developer", "namespace": kept.namespace}
+    await objects.create(kept.client, binding("RoleBinding", "edit", metadata, user))
+    access = config.access(config.load([kubeconfig]), impersonate=Impersonation(user))
     async with connect(access) as connected:
         yield connected
 

@@ -96,12 +96,16 @@ def _get(object: Any, path: tuple[str, ...]) -> Any:
 
 
 def _with(object: Any, path: tuple[str, ...], value: Any) -> Any:
-    """A copy in which ``path`` has ``value``; nothing is made where its surroundings are gone."""
+    """A copy in which ``path`` has ``value``.
+
+    Surroundings that are gone are made anew for what has a value: we had taken that out, and its owner may drop what is
+    empty without it.
+    """
     key, *rest = path
-    if not isinstance(object, dict) or (rest and key not in object):
+    if not isinstance(object, dict) or (rest and key not in object and value is msgspec.UNSET):
         return object
     if rest:
-        return {**object, key: _with(object[key], tuple(rest), value)}
+        return {**object, key: _with(object.get(key, {}), tuple(rest), value)}
     if value is msgspec.UNSET:
         return {name: kept for name, kept in object.items() if name != key}
     return {**object, key: value}
