@@ -21,6 +21,9 @@ from innerloop.manifest import Manifest, ObjectKey
 
 Object = dict[str, Any]
 
+ATTEMPTS = 5
+"""How often an object is compared that controllers are writing at the same time."""
+
 
 class Foreseen(NamedTuple):
     """The objects of a project before and after an apply."""
@@ -58,6 +61,15 @@ async def foresee(client: Client, manifests: Iterable[Manifest], *, project: str
 
 
 async def _pair(client: Client, one: Planned) -> _Pair:
+    for _ in range(ATTEMPTS - 1):
+        pair = await _compared(client, one)
+        if pair.live is None or _version(pair.live) == _version(pair.wanted):
+            return pair
+        # a controller wrote between the two answers: what it did is no part of what the apply would do
+    return await _compared(client, one)
+
+
+async def _compared(client: Client, one: Planned) -> _Pair:
     live = await _get(client, one.key)
     if live is None:
         return _Pair(None, one.object)
@@ -74,6 +86,10 @@ async def _pair(client: Client, one: Planned) -> _Pair:
     except ApiError as error:
         replaced = (one.key.group, one.key.kind) in REPLACED_KINDS and immutable_fields(error)
         return _Pair(live, _merged(live, one.object), None if replaced else refusal(error, one))
+
+
+def _version(object: Object) -> str:
+    return str(object["metadata"].get("resourceVersion") or "")
 
 
 def _merged(live: Any, wanted: Any) -> Any:
