@@ -300,14 +300,16 @@ async def test_an_interrupted_up_leaves_nothing(machine: Machine) -> None:
     assert machine.traces() == []
 
 
-def test_an_up_that_fails_tells_which_component_and_down_removes_it(machine: Machine) -> None:
+@pytest.mark.usefixtures("machine")
+def test_an_up_that_fails_tells_which_component_and_down_removes_it(tmp_path: Path) -> None:
+    other = Machine(tmp_path)
     # etcd can't use a file as its folder
-    (machine.folder / "var/lib").mkdir(parents=True)
-    (machine.folder / "var/lib/etcd").touch()
-    output = machine.loop("cluster", "up", NAME, "--provider", "built-in", code=1)
+    (other.folder / "var/lib").mkdir(parents=True)
+    (other.folder / "var/lib/etcd").touch()
+    output = other.loop("cluster", "up", NAME, "--provider", "built-in", code=1)
     assert f"etcd of cluster {NAME} ended" in output
-    machine.loop("cluster", "down", NAME)
-    assert machine.traces() == []
+    other.loop("cluster", "down", NAME)
+    assert other.traces() == []
 
 
 def _read_until(process: subprocess.Popen[str], pattern: str) -> None:
