@@ -128,7 +128,10 @@ async def test_argo_cd_tells_sync_and_health(world: World, agents: Agents) -> No
     assert (await world.look(commit, agents.client)).state == "merged"
     await agents.synced(merged, "Progressing")
     assert told(await world.look(commit, agents.client)) == ("applied", "ConfigMap/web: is not there")
+    # right after a sync it tells of the health of what was there before
     await agents.synced(merged, "Healthy")
+    assert told(await world.look(commit, agents.client)) == ("applied", "ConfigMap/web: is not there")
+    await make(world, agents)
     assert (await world.look(commit, agents.client)).state == "healthy"
     await agents.synced(merged, "Degraded")
     assert told(await world.look(commit, agents.client)) == (

@@ -198,7 +198,8 @@ class Inquiry:
             blamed = f"{one.object}: " if one.object and one.object not in one.message else ""
             return _Verdict("failed", f"{one.name}: {blamed}{one.message}", True)
         if await self._reached(one.applied, promoted):
-            if one.verdict == "healthy":
+            # right after a sync, Argo CD still tells of the health of what was there before
+            if one.verdict == "healthy" and (one.agent != "Argo CD" or one.elsewhere):
                 return _Verdict("healthy", settled=True)
             return await self._looked_at(one, client)
         if one.held:
@@ -221,7 +222,7 @@ class Inquiry:
         return relation in ("same", "before")
 
     async def _looked_at(self, one: Follower, client: Client) -> _Verdict:
-        """Of an agent that has applied it and does not say that all is well: what the objects themselves say."""
+        """Of an agent that has applied it: what the objects themselves say, as far as we may look."""
         if one.elsewhere:
             words = f"{one.name} applies to another cluster and does not tell of its health"
             return _Verdict("applied", one.message or words, settled=one.verdict == "applied")
@@ -230,10 +231,12 @@ class Inquiry:
             found = await health(client, [manifest.key for manifest in manifests_of(files)])
         except ApiError as error:
             self._hidden.append(f"the objects' health: {error.message}")
+            if one.verdict == "healthy":
+                return _Verdict("healthy", settled=True)
             return _Verdict("applied", one.message, settled=one.verdict == "applied")
         words = f"{found.object}: {found.message}" if found.object else ""
         match found.state:
-            case "ready" if one.verdict == "applied":
+            case "ready" if one.verdict in ("applied", "healthy"):
                 return _Verdict("healthy", settled=True)
             case "failed":
                 return _Verdict("failed", words, True)
