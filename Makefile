@@ -50,7 +50,7 @@ lint: $(STAMP) ## style, types, layers
 .PHONY: test
 test: $(STAMP) helper ## lint and all tests, on the built-in Kubernetes node
 	$(MAKE) lint
-	$(VENV)/bin/pytest --numprocesses 2 --dist loadgroup
+	$(VENV)/bin/pytest --numprocesses 2
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## feed the program for dev containers arbitrary frames (FOR=seconds, 300 unless given)

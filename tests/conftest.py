@@ -13,11 +13,12 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from hypothesis import HealthCheck
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from innerloop.cluster.provider import Status
@@ -47,12 +48,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.add_cleanup(cluster.close)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker gets files as a whole, and all tests of agents: they are the whole cluster's, like truces with them."""
-    for item in items:
-        is_of_agents = "argo" in getattr(item, "fixturenames", ()) or "gitops/agents" in item.path.as_posix()
-        group = "agents" if is_of_agents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """A worker gets files as a whole, and all tests of what a cluster or the machine has once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if "gitops/agents/" in file or "gitops/acceptance/" in file:
+            # truces are the whole cluster's, and it has room for one Argo CD
+            return "agents"
+        # clusters with state folders of their own do not see each other choose addresses
+        return "clusters" if "tests/cluster/" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    """How tests are shared out among workers."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
