@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,6 @@ class Agent:
         """Have it look at the repository now."""
         mark = "argocd.argoproj.io/refresh=normal"
         run([*self._kubectl, "-n", NAMESPACE, "annotate", "--overwrite", KIND, name, mark])
-
-    def state(self, name: str) -> tuple[str, str, str]:
-        """``Synced``, ``Healthy`` and the commit, as far as they are known."""
-        found = json.loads(run([*self._kubectl, "-n", NAMESPACE, "get", KIND, name, "-o", "json"]))
-        status: Mapping[str, Any] = found.get("status") or {}
-        sync, health = status.get("sync") or {}, status.get("health") or {}
-        return sync.get("status", ""), health.get("status", ""), sync.get("revision", "")
 
 
 @contextlib.contextmanager
